@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ * The key table, and single values by its rows. */
+#include "config/keys.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "config/compile.h"
+
+const struct key_info key_info[KEY_COUNT] = {
+#define KEY(field, name, kind, def, min, max, words, help) {name, def, min, max, words, help, KIND_##kind},
+#include "tables/keys.tbl.h"
+};
+
+/* What a value of each kind is called: alone, and with its unit for those who forgot it. */
+static const struct {
+    const char *noun, *want;
+} kind_words[] = {
+    [KIND_DURATION] = {"a duration", "a duration with its unit (us ms s m h), such as 5s"},
+    [KIND_COUNT] = {"a whole number", "a whole number, such as 5"},
+    [KIND_PERCENT] = {"a percentage", "a percentage with its sign, such as 50%"},
+    [KIND_FACTOR] = {"a number", "a number without a unit, such as 2 or 1.5"},
+    [KIND_WORD] = {"a word", "one of"},
+    [KIND_TEXT] = {"a text", "a text"},
+};
+
+int config_key(const char *name, size_t length)
+{
+    for (int key = 0; key < KEY_COUNT; key++)
+        if (strlen(key_info[key].name) == length && memcmp(key_info[key].name, name, length) == 0)
+            return key;
+    return -1;
+}
+
+/* The word number index of a list separated by blanks: its begin, and its length, 0 behind the last. */
+static const char *word_at(const char *words, int64_t index, size_t *length)
+{
+    while (index-- > 0 && *words) {
+        words += strcspn(words, " ");
+        words += *words == ' ';
+    }
+    *length = strcspn(words, " ");
+    return words;
+}
+
+static int64_t word_count(const char *words)
+{
+    int64_t count = 0;
+    for (size_t length; word_at(words, count, &length), length; count++)
+        ;
+    return count;
+}
+
+static bool parse_word(const char *words, const char *text, size_t length, int64_t *index)
+{
+    size_t word_length;
+    for (int64_t at = 0;; at++) {
+        const char *word = word_at(words, at, &word_length);
+        if (!word_length)
+            return false;
+        if (word_length == length && memcmp(word, text, length) == 0) {
+            *index = at;
+            return true;
+        }
+    }
+}
+
+/* A value in the syntax of the file, without regard to its limits. */
+static bool parse_kind(int key, const char *text, size_t length, int64_t *value)
+{
+    switch (key_info[key].kind) {
+    case KIND_DURATION:
+        return parse_duration(text, length, value);
+    case KIND_COUNT:
+        return parse_count(text, length, value);
+    case KIND_PERCENT:
+        return parse_percent(text, length, value);
+    case KIND_FACTOR:
+        return parse_factor(text, length, value);
+    case KIND_WORD:
+        return parse_word(key_info[key].words, text, length, value);
+    case KIND_TEXT:
+        break;
+    }
+    return false;
+}
+
+static bool may_be_off(int key)
+{
+    return key_info[key].kind != KIND_WORD && strcmp(key_info[key].words, "off") == 0;
+}
+
+struct key_range key_range(int key)
+{
+    const struct key_info *info = &key_info[key];
+    struct key_range range = {0, INT64_MAX, may_be_off(key)};
+    if (info->kind == KIND_WORD) {
+        range.high = word_count(info->words) - 1;
+    } else if (info->kind != KIND_TEXT) {
+        parse_kind(key, info->min, strlen(info->min), &range.low);
+        parse_kind(key, info->max, strlen(info->max), &range.high);
+    }
+    return range;
+}
+
+int key_default_of(int key)
+{
+    const struct key_info *info = &key_info[key];
+    if (info->kind == KIND_WORD) /* its default is one of its own words, even where a key has the same name */
+        return -1;
+    return config_key(info->def, strlen(info->def));
+}
+
+int64_t key_default_value(int key)
+{
+    int64_t value = 0;
+    if (may_be_off(key) && strcmp(key_info[key].def, "off") == 0)
+        return CONF_OFF;
+    parse_kind(key, key_info[key].def, strlen(key_info[key].def), &value);
+    return value;
+}
+
+bool config_parse_value(int key, const char *text, size_t length, int64_t *value, char *want, size_t size)
+{
+    const struct key_info *info = &key_info[key];
+    if (may_be_off(key) && length == 3 && memcmp(text, "off", 3) == 0) {
+        *value = CONF_OFF;
+        return true;
+    }
+    int64_t parsed;
+    if (!parse_kind(key, text, length, &parsed)) {
+        const char *words = info->kind == KIND_WORD ? info->words : "";
+        text_format(want, size, "%s%s%s", kind_words[info->kind].want, *words ? " " : "", words);
+        return false;
+    }
+    struct key_range range = key_range(key);
+    if (parsed < range.low || parsed > range.high) {
+        text_format(want, size, "%s from %s to %s%s", kind_words[info->kind].noun, info->min, info->max,
+                    range.may_be_off ? ", or off" : "");
+        return false;
+    }
+    *value = parsed;
+    return true;
+}
+
+char *config_format_value(int key, int64_t value, char *out, size_t size)
+{
+    if (may_be_off(key) && value == CONF_OFF) {
+        text_copy(out, size, "off");
+        return out;
+    }
+    switch (key_info[key].kind) {
+    case KIND_DURATION:
+        return format_duration(value, out, size);
+    case KIND_PERCENT:
+        return format_percent(value, out, size);
+    case KIND_FACTOR:
+        return format_factor(value, out, size);
+    case KIND_WORD: {
+        size_t length;
+        const char *word = word_at(key_info[key].words, value, &length);
+        text_format(out, size, "%.*s", (int)length, word);
+        return out;
+    }
+    case KIND_COUNT:
+    case KIND_TEXT:
+        break;
+    }
+    text_format(out, size, "%lld", (long long)value);
+    return out;
+}

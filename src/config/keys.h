@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ * The key table's limits as numbers, for the parser and for those who check foreign rules. */
+#ifndef RESIL_CONFIG_KEYS_H
+#define RESIL_CONFIG_KEYS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct key_range {
+    int64_t low, high; /* TEXT: 0..INT64_MAX */
+    bool may_be_off;   /* CONF_OFF is legal as well */
+};
+
+/* key_range(key): the legal values of a key. */
+struct key_range key_range(int key);
+
+/* key_default_of(key): the key whose value is this one's default, or -1. */
+int key_default_of(int key);
+
+/* key_default_value(key): the table's default of a key that has one of its own; 0 for TEXT. */
+int64_t key_default_value(int key);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ * Rules as bytes that others wrote: the check that makes them safe to read, and the way to read them. */
+#include "config/rules.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/crc32.h"
+#include "config/keys.h"
+
+enum { NAME_BYTES_MAX = 63, PATTERN_BYTES_MAX = 512, ROW_ALIGNMENT = 8, CONF_BYTES_MAX = 1 << 16, CRC_FROM = 8 };
+
+_Static_assert(offsetof(struct rules, bytes) == CRC_FROM, "the crc covers what follows it");
+
+static const uint8_t *at(const struct rules *rules, uint64_t offset)
+{
+    return (const uint8_t *)rules + offset;
+}
+
+/* A later writer may have appended keys: its rows are longer, and begin with ours. */
+static uint64_t destination_bytes(const struct rules *rules)
+{
+    return offsetof(struct rule_destination, conf) + (uint64_t)rules->conf_bytes;
+}
+
+static bool region_fits(const struct rules *rules, uint32_t begin, uint64_t bytes, uint32_t alignment)
+{
+    return begin >= sizeof *rules && begin % alignment == 0 && (uint64_t)begin + bytes <= rules->bytes;
+}
+
+static bool header_valid(const struct rules *rules, size_t bytes)
+{
+    if (rules->magic != RULES_MAGIC || rules->bytes < sizeof *rules || rules->bytes > bytes)
+        return false;
+    if (rules->conf_bytes < sizeof(struct conf) || rules->conf_bytes > CONF_BYTES_MAX ||
+        rules->conf_bytes % sizeof(int64_t) != 0)
+        return false;
+    return region_fits(rules, rules->destinations_at, rules->destinations * destination_bytes(rules), ROW_ALIGNMENT) &&
+           region_fits(rules, rules->matches_at, rules->matches * (uint64_t)sizeof(struct rule_match), ROW_ALIGNMENT) &&
+           region_fits(rules, rules->strings_at, rules->strings_bytes, 1) && rules->strings_bytes > 0 &&
+           rules->crc == crc32_update(0, at(rules, CRC_FROM), rules->bytes - CRC_FROM);
+}
+
+/* The pool begins and ends with NUL: then every offset into it is a string that ends inside. */
+static bool pool_valid(const struct rules *rules)
+{
+    const uint8_t *pool = at(rules, rules->strings_at);
+    return pool[0] == 0 && pool[rules->strings_bytes - 1] == 0;
+}
+
+static bool destination_valid(const struct rules *rules, const struct rule_destination *row,
+                              const struct key_range *ranges)
+{
+    if (row->name == 0 || row->name >= rules->strings_bytes)
+        return false;
+    size_t length = strnlen(rules_text(rules, row->name), NAME_BYTES_MAX + 1);
+    if (length == 0 || length > NAME_BYTES_MAX)
+        return false;
+    const int64_t *values = (const int64_t *)&row->conf;
+    for (int key = 0; key < KEY_COUNT; key++) {
+        const struct key_range *range = &ranges[key];
+        bool off = range->may_be_off && values[key] == CONF_OFF;
+        if (!off && (values[key] < range->low || values[key] > range->high))
+            return false;
+    }
+    return true;
+}
+
+static bool family_valid(const struct rule_match *row)
+{
+    switch (row->kind) {
+    case MATCH_ADDRESS:
+    case MATCH_CIDR:
+        return row->family == AF_INET ? row->prefix_bits <= 32 : row->family == AF_INET6 && row->prefix_bits <= 128;
+    case MATCH_PATH:
+    case MATCH_PATH_PREFIX:
+        return row->family == AF_UNIX;
+    default:
+        return row->kind <= MATCH_ANY && row->family == 0;
+    }
+}
+
+static bool match_valid(const struct rules *rules, const struct rule_match *row)
+{
+    return row->destination < rules->destinations && family_valid(row) && row->port_low <= row->port_high &&
+           row->has_port <= 1 && row->uid >= -1 && row->uid <= (int64_t)UINT32_MAX &&
+           row->text < rules->strings_bytes && row->app < rules->strings_bytes &&
+           row->text_bytes <= PATTERN_BYTES_MAX &&
+           strnlen(rules_text(rules, row->text), PATTERN_BYTES_MAX + 1) == row->text_bytes;
+}
+
+bool rules_valid(const void *block, size_t bytes)
+{
+    const struct rules *rules = block;
+    if (!block || bytes < sizeof *rules || (uintptr_t)block % ROW_ALIGNMENT != 0 || !header_valid(rules, bytes) ||
+        !pool_valid(rules))
+        return false;
+    struct key_range ranges[KEY_COUNT];
+    for (int key = 0; key < KEY_COUNT; key++) {
+        ranges[key] = key_range(key);
+        if (ranges[key].high == INT64_MAX) /* a text: an offset into the pool */
+            ranges[key].high = (int64_t)rules->strings_bytes - 1;
+    }
+    for (uint32_t index = 0; index < rules->destinations; index++)
+        if (!destination_valid(rules, rules_destination(rules, index), ranges))
+            return false;
+    for (uint32_t index = 0; index < rules->matches; index++)
+        if (!match_valid(rules, rules_match(rules, index)))
+            return false;
+    return true;
+}
+
+const struct rule_destination *rules_destination(const struct rules *rules, uint32_t index)
+{
+    return (const struct rule_destination *)(const void *)at(rules,
+                                                             rules->destinations_at + index * destination_bytes(rules));
+}
+
+const struct rule_match *rules_match(const struct rules *rules, uint32_t index)
+{
+    uint64_t offset = rules->matches_at + (uint64_t)index * sizeof(struct rule_match);
+    return (const struct rule_match *)(const void *)at(rules, offset);
+}
+
+const char *rules_text(const struct rules *rules, int64_t offset)
+{
+    if (offset < 0 || offset >= (int64_t)rules->strings_bytes)
+        return "";
+    return (const char *)at(rules, rules->strings_at + (uint64_t)offset);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * The compiled rules: one block of bytes without pointers, the same in the segment, in a process's
+ * private copy and in `resctl check`. Written by config/compile.c, read by config/match.c and by all
+ * policies through struct conf.
+ *
+ *   struct rules | struct rule_destination[destinations] | struct rule_match[matches] | strings
+ *
+ * Every offset counts bytes from the beginning of struct rules. rules_valid() must have accepted a
+ * block before anything else reads it: the segment's bytes are hostile.
+ */
+#ifndef RESIL_CONFIG_RULES_H
+#define RESIL_CONFIG_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/conf.h"
+
+#define RULES_MAGIC 0x53454c55u /* "ULES" */
+
+struct rules {
+    uint32_t magic;
+    uint32_t crc;        /* crc32 of everything after this word, `bytes` long in all */
+    uint32_t bytes;      /* of the whole block */
+    uint32_t conf_bytes; /* sizeof(struct conf) of the writer: keys are only appended */
+    uint32_t destinations;
+    uint32_t destinations_at;
+    uint32_t matches;
+    uint32_t matches_at;
+    uint32_t strings_at; /* the first byte there is NUL: offset 0 of the pool is "" */
+    uint32_t strings_bytes;
+};
+
+struct rule_destination {
+    uint32_t name;    /* in the string pool, at most SEG_NAME - 1 bytes */
+    uint32_t line;    /* of its section */
+    struct conf conf; /* TEXT values are offsets into the string pool */
+};
+
+/* What a pattern names, from the most to the least specific: the order of choice. */
+enum match_kind { MATCH_NAME, MATCH_ADDRESS, MATCH_PATH, MATCH_SUFFIX, MATCH_PATH_PREFIX, MATCH_CIDR, MATCH_ANY };
+
+struct rule_match {
+    uint32_t destination; /* index */
+    uint8_t kind;         /* enum match_kind */
+    uint8_t family;       /* AF_INET, AF_INET6 of ADDRESS and CIDR, AF_UNIX of PATH*, else 0 */
+    uint8_t prefix_bits;  /* of CIDR */
+    uint8_t reserved;
+    uint16_t port_low; /* 0..65535; any port: 0..65535 with has_port 0 */
+    uint16_t port_high;
+    uint8_t has_port;
+    uint8_t reserved2[3];
+    int64_t uid;         /* -1: any */
+    uint8_t addr[16];    /* v4 in the first four bytes */
+    uint32_t text;       /* NAME, SUFFIX (".example.com"), PATH*: in the pool, lower case for names */
+    uint32_t text_bytes; /* an abstract socket's name begins with '@' here */
+    uint32_t app;        /* glob over the program's name, 0 = any */
+    uint32_t line;
+};
+
+_Static_assert(sizeof(struct rules) == 40, "rules");
+_Static_assert(offsetof(struct rule_destination, conf) == 8, "rule_destination");
+_Static_assert(sizeof(struct rule_match) == 56, "rule_match");
+
+/* rules_valid(block, bytes): whether block holds whole, consistent rules of at most bytes bytes: magic,
+ * crc, every offset, count, index and string end. Reads nothing outside. Any thread; signal safe. */
+bool rules_valid(const void *block, size_t bytes);
+
+/* Access to a valid block. */
+const struct rule_destination *rules_destination(const struct rules *rules, uint32_t index);
+const struct rule_match *rules_match(const struct rules *rules, uint32_t index);
+const char *rules_text(const struct rules *rules, int64_t offset);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ * Admission. The order is fixed: breaker( bulkhead( ... )). */
+#include "conn/admit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/prng.h"
+#include "config/match.h"
+#include "conn/host.h"
+#include "conn/names.h"
+#include "segment/events.h"
+#include "segment/rows.h"
+
+/* RESIL_CHAOS alone strikes what no rule names: such connections belong to a destination of their own. */
+const struct rule_destination admit_chaos_destination = {.conf = {.mode = MODE_ENFORCE}};
+#define CHAOS_DESTINATION "unmatched"
+
+static uint32_t destination_row(const struct attempt *attempt)
+{
+    struct row_key key = {.kind = ROW_DESTINATION, .name = attempt->name};
+    if (attempt->destination == &admit_chaos_destination)
+        return rows_get(&host.segment, &key);
+    _Atomic uint32_t *known = host_rule_rows(attempt->rules) + attempt->index;
+    uint32_t row = atomic_load_explicit(known, memory_order_relaxed);
+    if (row == ROW_NONE) {
+        row = rows_get(&host.segment, &key);
+        atomic_store_explicit(known, row, memory_order_relaxed);
+    }
+    return row;
+}
+
+static bool find_rows(struct attempt *attempt)
+{
+    attempt->row = destination_row(attempt);
+    if (attempt->row == ROW_NONE)
+        return false;
+    struct row_key key = {
+        .kind = ROW_ENDPOINT,
+        .parent = attempt->row,
+        .family = (uint16_t)attempt->to.family,
+        .port = attempt->to.port,
+        .name = attempt->name,
+        .path = attempt->to.family == AF_UNIX ? attempt->to.path : NULL,
+    };
+    memcpy(key.addr, attempt->to.addr, sizeof key.addr);
+    attempt->endpoint = rows_get(&host.segment, &key);
+    if (attempt->endpoint == ROW_NONE)
+        attempt->endpoint = attempt->row; /* table full: one breaker for the rest */
+    return true;
+}
+
+bool admit_find(struct attempt *attempt)
+{
+    char name[NAMES_MAX];
+    struct match_query query = {
+        .family = attempt->to.family,
+        .port = attempt->to.port,
+        .path = attempt->to.family == AF_UNIX ? attempt->to.path : NULL,
+        .program = host.program,
+        .uid = geteuid(),
+    };
+    memcpy(query.addr, attempt->to.addr, sizeof query.addr);
+    if (attempt->to.family != AF_UNIX && names_find(attempt->to.family, attempt->to.addr, name, sizeof name))
+        query.name = name;
+    attempt->rules = host_rules();
+    int index = attempt->rules ? rules_find(attempt->rules, &query, NULL) : -1;
+    if (index >= 0) {
+        attempt->index = (uint32_t)index;
+        attempt->destination = rules_destination(attempt->rules, attempt->index);
+        attempt->name = rules_text(attempt->rules, attempt->destination->name);
+        return attempt->destination->conf.mode != MODE_OFF && find_rows(attempt);
+    }
+    if (attempt->to.family != AF_UNIX) {
+        atomic_fetch_add_explicit(&seg_header(&host.segment)->foreign, 1, memory_order_relaxed);
+        unmatched_count(&host.segment, (uint16_t)attempt->to.family, attempt->to.port, attempt->to.addr,
+                        attempt->now_ns);
+    }
+    attempt->destination = &admit_chaos_destination;
+    attempt->name = CHAOS_DESTINATION;
+    return host.faults.used > 0 && attempt->to.family != AF_UNIX && find_rows(attempt);
+}
+
+struct gate admit_gate(const struct attempt *attempt)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    return (struct gate){
+        .segment = &host.segment,
+        .row = conf->breaker_scope == SCOPE_DESTINATION ? attempt->row : attempt->endpoint,
+        .conf = conf,
+        .owner = atomic_load(&host.owner),
+        .program = host.program,
+    };
+}
+
+/* Whether a rejection is really applied: not in observe mode, and only to the enforced share. */
+static bool applies(const struct attempt *attempt, enum verdict verdict)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    uint64_t random = prng_at(attempt->now_ns, attempt->cookie, 1);
+    if (conf->mode == MODE_ENFORCE && prng_below(random, PPM) < (uint64_t)conf->enforce_ppm)
+        return true;
+    (void)verdict;
+    seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_would_reject, 1);
+    return false;
+}
+
+static enum verdict take_slot(struct attempt *attempt)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    bool enforced = conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_BULKHEAD);
+    struct slot_info info = {
+        .row = attempt->row,
+        .endpoint = attempt->endpoint,
+        .fd = (uint32_t)attempt->fd,
+        .pid = atomic_load(&host.pid),
+        .cookie = attempt->cookie,
+        .now_ns = attempt->now_ns,
+    };
+    uint32_t owner = atomic_load(&host.owner);
+    int64_t limit = enforced ? conf->bulkhead_limit : 0;
+    enum ledger_result result = ledger_acquire(&host.segment, owner, &info, limit, &attempt->slot);
+    if (result == LEDGER_FULL_ACCOUNT && !applies(attempt, VERDICT_BULKHEAD_FULL))
+        result = ledger_acquire(&host.segment, owner, &info, 0, &attempt->slot);
+    else if (!enforced && conf->bulkhead_limit > 0 &&
+             ledger_count(atomic_load(&seg_row(&host.segment, attempt->row)->account)) > (uint64_t)conf->bulkhead_limit)
+        seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_would_reject, 1);
+    if (result == LEDGER_FULL_TABLE)
+        atomic_fetch_add(&seg_header(&host.segment)->dropped, 1);
+    return result == LEDGER_FULL_ACCOUNT ? VERDICT_BULKHEAD_FULL : VERDICT_ADMIT;
+}
+
+enum verdict admit_ask(struct attempt *attempt)
+{
+    struct gate gate = admit_gate(attempt);
+    attempt->slot.entry = LEDGER_NONE;
+    enum verdict verdict = VERDICT_ADMIT;
+    if (host.disabled & DISABLE_BREAKER)
+        gate_ticket(&gate, &attempt->admission);
+    else
+        verdict = gate_admit(&gate, attempt->now_ns, &attempt->admission);
+    if (verdict != VERDICT_ADMIT && applies(attempt, verdict))
+        return verdict;
+    verdict = take_slot(attempt);
+    if (verdict != VERDICT_ADMIT)
+        gate_give_back(&gate, &attempt->admission);
+    return verdict;
+}
+
+int admit_refuse(const struct attempt *attempt, enum verdict verdict)
+{
+    static const int errnos[] = {ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNABORTED, ECONNRESET};
+    static const unsigned char counters[VERDICT_COUNT] = {
+#define VERDICT(id, name, counter) COUNTER_##counter,
+#include "tables/verdicts.tbl.h"
+    };
+    int error = errnos[attempt->destination->conf.reject_errno];
+    struct event event = {
+        .kind = EVENT_REJECTED,
+        .row = attempt->endpoint,
+        .reason = verdict,
+        .error = (uint32_t)error,
+        .program = host.program,
+    };
+    seg_count(seg_row(&host.segment, attempt->endpoint), counters[verdict], 1);
+    event_refusal(&host.segment, &event, attempt->now_ns);
+    host_log("%s %s: connect refused: %s", attempt->name, seg_row(&host.segment, attempt->endpoint)->label,
+             verdict_names[verdict]);
+    errno = error;
+    return -1;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT
+ * The connect call: admission( timeout( chaos( connect ))). */
+#include "conn/attempt.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "conn/admit.h"
+#include "conn/block.h"
+#include "conn/deadline.h"
+#include "conn/host.h"
+#include "conn/inject.h"
+#include "conn/kernel.h"
+#include "conn/names.h"
+#include "conn/park.h"
+#include "conn/timer.h"
+#include "conn/track.h"
+#include "real/raw.h"
+#include "real/real.h"
+
+/* The kernel refuses these in its own way. */
+static bool readable_address(const struct sockaddr *addr, socklen_t length)
+{
+    return addr && length >= sizeof addr->sa_family && length <= sizeof(struct sockaddr_storage) &&
+           kernel_readable(addr, length);
+}
+
+static bool is_tcp(int fd)
+{
+    int protocol = 0;
+    unsigned length = sizeof protocol;
+    return raw_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 && protocol == IPPROTO_TCP;
+}
+
+static bool is_stream(int fd)
+{
+    int type = 0;
+    unsigned length = sizeof type;
+    return raw_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+}
+
+static void draw_faults(struct conn *conn, const struct attempt *attempt)
+{
+    bool named = attempt->rules && attempt->destination != &admit_chaos_destination;
+    const char *spec = named ? rules_text(attempt->rules, attempt->destination->conf.chaos) : "";
+    if ((host.disabled & DISABLE_CHAOS) || strcmp(spec, "deny") == 0)
+        return;
+    inject_draw(conn, &host.faults, attempt->name);
+    const struct faults *faults = *spec && !conn->struck ? host_rule_faults(attempt->rules, attempt->index) : NULL;
+    if (faults)
+        inject_draw(conn, faults, attempt->name);
+}
+
+/* The record of an admitted attempt; NULL when there is no memory for it: then everything is given back and the call
+ * passes through. */
+static struct conn *open_record(struct attempt *attempt)
+{
+    struct gate gate = admit_gate(attempt);
+    struct conn *conn = conn_new(attempt->fd);
+    if (!conn || !conn_install(conn, attempt->fd)) {
+        if (conn)
+            conn_recycle(conn);
+        gate_give_back(&gate, &attempt->admission);
+        ledger_release(&host.segment, &attempt->slot);
+        atomic_fetch_add(&seg_header(&host.segment)->dropped, 1);
+        return NULL;
+    }
+    conn->cookie = attempt->cookie;
+    conn->is_unix = attempt->to.family == AF_UNIX;
+    conn->row = attempt->row;
+    conn->endpoint = attempt->endpoint;
+    conn->conf = &attempt->destination->conf;
+    conn->slot = attempt->slot;
+    conn->admission = attempt->admission;
+    conn->ordinal = atomic_fetch_add(&host.ordinal, 1);
+    atomic_store(&conn->admission_open, 1);
+    atomic_store(&conn->started_ns, attempt->now_ns);
+    atomic_store(&conn->state, CONN_CONNECTING);
+    draw_faults(conn, attempt);
+    deadline_note(conn->conf);
+    return conn;
+}
+
+static int64_t limit_ns(const struct conn *conn)
+{
+    const struct conf *conf = conn->conf;
+    int64_t limit = conn->admission.ticket.probe ? conf->timeout_probe_ns : conf->timeout_connect_ns;
+    if (conf->timeout_total_ns > 0 && (limit <= 0 || conf->timeout_total_ns < limit))
+        limit = conf->timeout_total_ns;
+    return conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_TIMEOUT) ? limit : 0;
+}
+
+/* The record of a connect that failed at once is not needed any more. */
+static void drop(int fd, int error)
+{
+    struct conn *conn = conn_take(fd);
+    if (conn)
+        track_release(conn);
+    errno = error;
+}
+
+/* What the real connect answered, told to the record. */
+static int conclude(struct conn *conn, int fd, int result)
+{
+    int error = errno;
+    if (result == 0) {
+        track_connected(conn, clock_now_ns());
+        return 0;
+    }
+    if (error == EINPROGRESS || error == EALREADY || error == EINTR) {
+        timer_start(conn, atomic_load(&conn->started_ns), limit_ns(conn));
+        errno = error;
+        return -1;
+    }
+    track_connect_failed(conn, error, clock_now_ns()); /* nothing when it was our own timeout */
+    drop(fd, error);
+    return -1;
+}
+
+/* Chaos before the call. True: the call is over, *result and errno are set. */
+static bool inject_connect(struct conn *conn, int fd, bool blocking, int *result)
+{
+    struct inject_verdict verdict = inject_at(conn, FAULT_AT_CONNECT);
+    if (verdict.act == INJECT_NOTHING)
+        return false;
+    if (verdict.act == INJECT_ERROR) {
+        track_connect_failed(conn, verdict.error, clock_now_ns());
+        drop(fd, verdict.error);
+        *result = -1;
+        return true;
+    }
+    if (blocking)
+        inject_sleep(verdict.delay_ns);
+    else
+        park_begin(conn, fd, clock_now_ns() + (uint64_t)verdict.delay_ns);
+    return false;
+}
+
+static int call(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length)
+{
+    int result;
+    bool blocking = !kernel_nonblocking(fd);
+    int saved = errno;
+    atomic_store(&conn->blocking, blocking);
+    if (inject_connect(conn, fd, blocking, &result))
+        return result;
+    errno = saved;
+    if (blocking) {
+        block_install(conn, fd);
+        return conclude(conn, fd, block_connect(conn, fd, addr, length, limit_ns(conn)));
+    }
+    result = real.connect(fd, addr, length);
+    if (result == 0 && park_holds(conn)) {
+        errno = EINPROGRESS; /* connected at once, but not for the application before its time */
+        result = -1;
+    }
+    return conclude(conn, fd, result);
+}
+
+static int first_connect(struct attempt *attempt, const struct sockaddr *addr, socklen_t length)
+{
+    attempt->cookie = kernel_cookie(attempt->fd);
+    enum verdict verdict = admit_ask(attempt);
+    if (verdict != VERDICT_ADMIT)
+        return admit_refuse(attempt, verdict);
+    seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_attempts, 1);
+    struct conn *conn = open_record(attempt);
+    return conn ? call(conn, attempt->fd, addr, length) : real.connect(attempt->fd, addr, length);
+}
+
+/* A connect is in flight: the application collects its result, or waits for it. */
+static int connect_again(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length)
+{
+    int error = track_report(conn);
+    if (error) {
+        kernel_take_error(fd);
+        drop(fd, error);
+        return -1;
+    }
+    if (park_holds(conn)) {
+        errno = EALREADY;
+        return -1;
+    }
+    int result;
+    if (kernel_nonblocking(fd)) {
+        result = real.connect(fd, addr, length);
+    } else {
+        uint64_t deadline_ns = atomic_load(&conn->deadline_ns);
+        uint64_t now_ns = clock_now_ns();
+        int64_t rest_ns = deadline_ns > now_ns ? (int64_t)(deadline_ns - now_ns) : deadline_ns ? 1 : 0;
+        result = block_connect(conn, fd, addr, length, rest_ns);
+    }
+    if (result != 0 && errno == EISCONN) {
+        track_connected(conn, clock_now_ns());
+        errno = EISCONN;
+        return -1;
+    }
+    return conclude(conn, fd, result);
+}
+
+/* A record stands at this descriptor. True when it answered the call. */
+static bool known(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length, int *result)
+{
+    enum conn_state state = conn_state(conn);
+    bool same_socket = kernel_cookie(fd) == conn->cookie;
+    bool established = state == CONN_FRESH || state == CONN_WAITING || state == CONN_ANSWERING;
+    bool disconnect = kernel_readable(addr, sizeof addr->sa_family) && addr->sa_family == AF_UNSPEC;
+    if (same_socket && !disconnect && (state == CONN_CONNECTING || state == CONN_EXPIRED)) {
+        *result = connect_again(conn, fd, addr, length);
+        return true;
+    }
+    if (same_socket && !disconnect && established)
+        return false;     /* the kernel says EISCONN */
+    conn = conn_take(fd); /* another socket under an old number, or one that begins anew */
+    if (conn)
+        track_release(conn);
+    return false;
+}
+
+int attempt_connect(int fd, const struct sockaddr *addr, socklen_t length)
+{
+    struct attempt attempt = {.fd = fd};
+    int saved = errno;
+    int result;
+    if (names_resolving() || !readable_address(addr, length))
+        return real.connect(fd, addr, length);
+    struct conn *conn = conn_of(fd);
+    if (conn && known(conn, fd, addr, length, &result))
+        return result;
+    bool ours = address_read(&attempt.to, addr, length) && conn_of(fd) == NULL &&
+                (attempt.to.family == AF_UNIX ? is_stream(fd) : is_tcp(fd)) && host_attach() && !host_off();
+    if (ours) {
+        attempt.now_ns = clock_now_ns();
+        ours = admit_find(&attempt);
+    }
+    errno = saved;
+    return ours ? first_connect(&attempt, addr, length) : real.connect(fd, addr, length);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT
+ * Kernel-side timeouts of blocking calls. */
+#include "conn/block.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "conn/deadline.h"
+#include "conn/kernel.h"
+#include "conn/observe.h"
+#include "conn/track.h"
+#include "real/real.h"
+
+/* A receive that begins this much later than its exchange is bounded by what is left, at the cost of two system
+ * calls; a smaller difference is not worth them. */
+#define TOLERANCE_NS 20000000
+
+static int64_t shorter(int64_t a_ns, int64_t b_ns)
+{
+    if (a_ns <= 0 || b_ns <= 0)
+        return a_ns > 0 ? a_ns : b_ns;
+    return a_ns < b_ns ? a_ns : b_ns;
+}
+
+/* The time is up: the socket leaves SYN_SENT, so that nothing of this attempt can happen later. */
+static int connect_expired(struct conn *conn, int fd)
+{
+    atomic_store(&conn->error, ETIMEDOUT);
+    if (conn_move(conn, CONN_CONNECTING, CONN_ENDED))
+        observe(conn, OBSERVATION_CONNECT_TIMEOUT, clock_now_ns());
+    kernel_disconnect(fd);
+    errno = ETIMEDOUT;
+    return -1;
+}
+
+/* One try with the rest of the time. *again: an interrupted or resumed connect goes on. */
+static int try_connect(int fd, const struct sockaddr *addr, socklen_t length, int64_t rest_ns, int64_t app_ns)
+{
+    kernel_set_timeout(fd, SO_SNDTIMEO, shorter(rest_ns, app_ns));
+    int result = real.connect(fd, addr, length);
+    int saved = errno;
+    kernel_set_timeout(fd, SO_SNDTIMEO, app_ns);
+    errno = saved;
+    return result;
+}
+
+int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length, int64_t limit_ns)
+{
+    if (limit_ns <= 0)
+        return real.connect(fd, addr, length);
+    int64_t app_ns = kernel_get_timeout(fd, SO_SNDTIMEO);
+    uint64_t end_ns = clock_now_ns() + (uint64_t)limit_ns;
+    for (;;) {
+        uint64_t now_ns = clock_now_ns();
+        if (now_ns >= end_ns)
+            return connect_expired(conn, fd);
+        int result = try_connect(fd, addr, length, (int64_t)(end_ns - now_ns), app_ns);
+        if (result == 0 || errno == EISCONN)
+            return 0;
+        bool waiting = errno == EINPROGRESS || errno == EALREADY || (errno == EAGAIN && conn->is_unix);
+        if (errno == EINTR && app_ns == 0 && kernel_signals_restart())
+            continue;
+        if (!waiting || (app_ns > 0 && clock_now_ns() < end_ns))
+            return -1; /* its own end, or the application's own timeout */
+        if (conn->is_unix && clock_now_ns() < end_ns)
+            continue;
+    }
+}
+
+static int64_t wanted_limit(const struct conn *conn)
+{
+    int64_t response_ns = conn->conf->timeout_response_ns;
+    int64_t idle_ns = conn->conf->timeout_idle_ns;
+    bool enforced = conn->conf->mode == MODE_ENFORCE && conn->conf->first_byte != FIRST_BYTE_NONE;
+    return enforced ? (response_ns > 0 ? response_ns : idle_ns) : 0;
+}
+
+static void set_limit(struct conn *conn, int fd, int64_t ns)
+{
+    kernel_set_timeout(fd, SO_RCVTIMEO, shorter(ns, atomic_load(&conn->app_receive_ns)));
+}
+
+void block_install(struct conn *conn, int fd)
+{
+    int64_t limit_ns = wanted_limit(conn);
+    if (limit_ns <= 0 || atomic_load(&conn->receive_limit_ns))
+        return;
+    atomic_store(&conn->app_receive_ns, kernel_get_timeout(fd, SO_RCVTIMEO));
+    atomic_store(&conn->receive_limit_ns, limit_ns);
+    set_limit(conn, fd, limit_ns);
+}
+
+void block_mode(struct conn *conn, int fd, bool blocking)
+{
+    atomic_store(&conn->blocking, blocking);
+    if (blocking)
+        block_install(conn, fd);
+}
+
+void block_app_timeout(struct conn *conn, int fd)
+{
+    int64_t limit_ns = atomic_load(&conn->receive_limit_ns);
+    if (limit_ns <= 0)
+        return;
+    atomic_store(&conn->app_receive_ns, kernel_get_timeout(fd, SO_RCVTIMEO));
+    set_limit(conn, fd, limit_ns);
+}
+
+void block_read_begin(struct conn *conn, int fd, bool dontwait, struct block_read *state)
+{
+    *state = (struct block_read){0};
+    int64_t limit_ns = atomic_load_explicit(&conn->receive_limit_ns, memory_order_relaxed);
+    uint64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+    state->bounded =
+        (limit_ns > 0 || deadline_ns) && !dontwait && atomic_load_explicit(&conn->blocking, memory_order_relaxed);
+    if (!state->bounded)
+        return;
+    state->start_ns = clock_now_ns();
+    state->limit_ns = limit_ns;
+    if (!deadline_ns)
+        return;
+    int64_t rest_ns = (int64_t)(deadline_ns - state->start_ns);
+    if (rest_ns < 1)
+        rest_ns = 1;
+    if (limit_ns > 0 && rest_ns <= limit_ns && limit_ns - rest_ns < TOLERANCE_NS)
+        return;
+    set_limit(conn, fd, rest_ns);
+    state->limit_ns = rest_ns;
+    state->shortened = true;
+}
+
+bool block_cut_short(const struct block_read *state)
+{
+    enum { TICK_NS = 4000000 }; /* the kernel counts the option in ticks */
+    return state->bounded && state->limit_ns > 0 &&
+           clock_now_ns() - state->start_ns + TICK_NS >= (uint64_t)state->limit_ns;
+}
+
+/* EAGAIN: was it our option, or is the socket not blocking after all, or the application's own timeout? */
+static bool our_expiry(struct conn *conn, int fd, const struct block_read *state, uint64_t now_ns)
+{
+    int64_t app_ns = atomic_load(&conn->app_receive_ns);
+    if (app_ns > 0 && now_ns - state->start_ns >= (uint64_t)app_ns)
+        return false;
+    if (!kernel_nonblocking(fd))
+        return true;
+    atomic_store(&conn->blocking, 0);
+    return false;
+}
+
+bool block_read_again(struct conn *conn, int fd, int error, struct block_read *state)
+{
+    if (!state->bounded)
+        return false;
+    if (error == EINTR)
+        return atomic_load(&conn->app_receive_ns) == 0 && kernel_signals_restart();
+    uint64_t now_ns = clock_now_ns();
+    if (error != EAGAIN || !our_expiry(conn, fd, state, now_ns))
+        return false;
+    uint64_t deadline_ns = atomic_load(&conn->deadline_ns);
+    if (deadline_ns && track_expire(conn, now_ns))
+        return false;
+    deadline_ns = atomic_load(&conn->deadline_ns);
+    int64_t rest_ns = deadline_ns ? (int64_t)(deadline_ns - now_ns) : atomic_load(&conn->receive_limit_ns);
+    set_limit(conn, fd, rest_ns > 0 ? rest_ns : 1);
+    state->shortened = true;
+    return true;
+}
+
+void block_read_end(struct conn *conn, int fd, const struct block_read *state)
+{
+    if (!state->shortened)
+        return;
+    int64_t limit_ns = atomic_load(&conn->receive_limit_ns);
+    kernel_set_timeout(fd, SO_RCVTIMEO, shorter(limit_ns, atomic_load(&conn->app_receive_ns)));
+}

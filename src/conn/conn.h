@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ * The record of one tracked connection, and the table that finds it by descriptor.
+ *
+ * A record belongs to a socket, not to a descriptor: dup() makes a second descriptor of the same record.
+ * Records live in chunks that are mapped when needed and never unmapped, so that a stale pointer is never
+ * dangling; `state` changes only by compare-and-swap, so that of two threads (or a thread and a signal
+ * handler, or a thread unwound by cancellation and the next user) exactly one does each transition and
+ * reports it. Any thread; signal safe; allocates only by mapping a new chunk at connect().
+ */
+#ifndef RESIL_CONN_CONN_H
+#define RESIL_CONN_CONN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/conf.h"
+#include "segment/gate.h"
+#include "segment/ledger.h"
+
+/*   CONNECTING --> FRESH --> WAITING <--> ANSWERING --> ENDED
+ *        |                      |             |
+ *        +------> EXPIRED <-----+-------------+       EXPIRED --> DEAD                                       */
+enum conn_state {
+    CONN_FREE,       /* in the pool */
+    CONN_CONNECTING, /* a connect is in flight */
+    CONN_FRESH,      /* connected, not a byte yet */
+    CONN_WAITING,    /* an exchange is open: no byte of the answer yet */
+    CONN_ANSWERING,  /* the answer has begun, or nothing is asked */
+    CONN_ENDED,      /* the peer or an error ended it: nothing more to judge */
+    CONN_EXPIRED,    /* we ended it: `error` is to be reported once */
+    CONN_DEAD        /* reported: ECONNRESET from here on */
+};
+
+struct conn {
+    _Atomic uint32_t state;
+    _Atomic uint32_t refs;      /* descriptors that name it */
+    _Atomic uint32_t next_free; /* pool: index + 1 */
+    _Atomic int32_t fd;         /* one of its descriptors: where to shut down */
+    uint64_t cookie;            /* SO_COOKIE: proves that the descriptor is still this socket */
+    bool is_unix;
+    uint32_t row; /* the destination's */
+    uint32_t endpoint;
+    const struct conf *conf;
+    struct slot slot;
+    struct admission admission;      /* of the connect, then of each exchange */
+    _Atomic uint32_t admission_open; /* 1: it still waits for its result */
+    _Atomic uint64_t started_ns;     /* the connect, then the current exchange */
+    _Atomic uint64_t deadline_ns;    /* when the present state expires, 0 = never */
+    _Atomic uint64_t parked_ns;      /* readiness is withheld until then, 0 = not */
+    _Atomic int32_t error;           /* of EXPIRED */
+    _Atomic uint32_t exchanges;      /* opened so far */
+    _Atomic uint64_t exchange_bytes; /* written in this exchange */
+    /* Blocking mode and the kernel's own timeouts (conn/block.h). */
+    _Atomic uint32_t blocking;
+    _Atomic int64_t receive_limit_ns; /* the value of SO_RCVTIMEO that we set, 0 = the application's stands */
+    _Atomic int64_t app_receive_ns;   /* what the application set or would read back, 0 = none */
+    _Atomic int32_t pending_error;    /* seen by us while completing a read: the next call's */
+    /* Chaos (conn/inject.h). */
+    uint64_t ordinal;
+    uint32_t struck;             /* bit i: fault i of the spec strikes */
+    const struct faults *faults; /* the spec, NULL = none */
+    _Atomic uint32_t reset_due;  /* the deadline ends in a reset */
+    _Atomic uint32_t injected;   /* what happens next to this call is our own doing */
+    _Atomic uint32_t delayed;    /* bit 0..2: connect, read, write of the current exchange had their latency */
+    /* The one epoll registration that parking can take back and restore (conn/park.h). */
+    _Atomic int32_t epoll_fd; /* + 1; 0 = none, -1 = several, or of a kind that is not parked */
+    _Atomic uint32_t epoll_events;
+    _Atomic uint64_t epoll_data;
+};
+
+/* conn_of(fd): the record, or NULL when fd is not tracked. The hot path of every hook: two loads. */
+#define FD_CHUNK_BITS 10
+#define FD_CHUNKS     1024
+extern _Atomic(_Atomic uint32_t *) conn_fd_chunk[FD_CHUNKS];
+struct conn *conn_at(uint32_t index_plus_1);
+
+static inline struct conn *conn_of(int fd)
+{
+    uint32_t chunk = (uint32_t)fd >> FD_CHUNK_BITS;
+    if (chunk >= FD_CHUNKS)
+        return NULL;
+    _Atomic uint32_t *entries = atomic_load_explicit(&conn_fd_chunk[chunk], memory_order_acquire);
+    if (__builtin_expect(entries == NULL, 1))
+        return NULL;
+    uint32_t index = atomic_load_explicit(&entries[(uint32_t)fd & ((1u << FD_CHUNK_BITS) - 1)], memory_order_acquire);
+    return __builtin_expect(index == 0, 1) ? NULL : conn_at(index);
+}
+
+/* Number of records in use: 0 means that no wait has anything to watch. */
+extern _Atomic uint32_t conn_live;
+
+static inline enum conn_state conn_state(const struct conn *conn)
+{
+    return (enum conn_state)atomic_load_explicit(&conn->state, memory_order_acquire);
+}
+
+/* conn_move(conn, from, to): the transition; false when somebody else moved first. */
+static inline bool conn_move(struct conn *conn, enum conn_state from, enum conn_state to)
+{
+    uint32_t expected = from;
+    return atomic_compare_exchange_strong_explicit(&conn->state, &expected, to, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+/* conn_new(fd): a zeroed record with one reference, not yet in the table; NULL when the pool is full. */
+struct conn *conn_new(int fd);
+/* conn_install(conn, fd): fd names conn from now on. False without memory for the table. */
+bool conn_install(struct conn *conn, int fd);
+/* conn_alias(from, to): dup: both name the same record. `to` must not be tracked (conn_forget() it before). */
+void conn_alias(int from, int to);
+/* conn_take(fd): removes fd from the table and returns its record with the reference still counted. */
+struct conn *conn_take(int fd);
+/* conn_unref(conn): drops a reference. True when it was the last: the caller ends the record with conn_recycle(). */
+bool conn_unref(struct conn *conn);
+void conn_recycle(struct conn *conn);
+
+/* conn_each(index): every record that may be in use, in turn: NULL at the end. Start with *index = 0. */
+struct conn *conn_each(uint32_t *index);
+/* conn_tracked_in(first, last): whether any descriptor of the range might be tracked: the next such one, or -1. */
+int conn_next_tracked(unsigned first, unsigned last);
+
+#endif

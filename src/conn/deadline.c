@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ * The lower bound of all deadlines. */
+#include "conn/deadline.h"
+
+#include <stdatomic.h>
+
+#include "conn/conn.h"
+#include "conn/park.h"
+#include "conn/track.h"
+
+static _Atomic uint64_t bound_ns = UINT64_MAX;    /* any thread lowers; deadline_fire() raises */
+static _Atomic uint64_t shortest_ns = UINT64_MAX; /* any thread lowers, never raised */
+
+#define OFF_RETRY_NS 100000000ull
+
+static void lower(_Atomic uint64_t *value, uint64_t to)
+{
+    uint64_t seen = atomic_load_explicit(value, memory_order_relaxed);
+    while (to < seen && !atomic_compare_exchange_weak(value, &seen, to))
+        ;
+}
+
+void deadline_lower(uint64_t at_ns)
+{
+    lower(&bound_ns, at_ns);
+}
+
+void deadline_note(const struct conf *conf)
+{
+    const int64_t timeouts[] = {conf->timeout_connect_ns, conf->timeout_probe_ns, conf->timeout_response_ns,
+                                conf->timeout_idle_ns};
+    for (unsigned i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++)
+        if (timeouts[i] > 0)
+            lower(&shortest_ns, (uint64_t)timeouts[i]);
+}
+
+uint64_t deadline_next(uint64_t now_ns)
+{
+    uint64_t bound = atomic_load_explicit(&bound_ns, memory_order_relaxed);
+    uint64_t shortest = atomic_load_explicit(&shortest_ns, memory_order_relaxed);
+    if (shortest > UINT64_MAX - now_ns)
+        return bound;
+    return bound < now_ns + shortest ? bound : now_ns + shortest;
+}
+
+void deadline_fire(uint64_t now_ns)
+{
+    uint32_t index = 0;
+    uint64_t reached = atomic_load(&bound_ns);
+    if (now_ns < reached)
+        return;
+    /* Whoever arms from here on lowers UINT64_MAX again and is not lost. */
+    atomic_compare_exchange_strong(&bound_ns, &reached, UINT64_MAX);
+    for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
+        if (park_is_due(conn, now_ns))
+            park_end(conn);
+        track_expire(conn, now_ns);
+        uint64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+        uint64_t parked_ns = atomic_load_explicit(&conn->parked_ns, memory_order_relaxed);
+        if (deadline_ns) /* one that is due but not fired (the kill switch is on) must not spin */
+            lower(&bound_ns, deadline_ns > now_ns ? deadline_ns : now_ns + OFF_RETRY_NS);
+        if (parked_ns)
+            lower(&bound_ns, parked_ns);
+    }
+}

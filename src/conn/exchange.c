@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ * Exchanges of a connection. */
+#include "conn/exchange.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "conn/observe.h"
+#include "conn/timer.h"
+#include "conn/track.h"
+#include "policy/classify.h"
+#include "policy/fault.h"
+#include "segment/hist.h"
+
+enum { SPEAKS_UNKNOWN, SPEAKS_CLIENT, SPEAKS_SERVER };
+
+/* A request longer than this is timed from its last write: its transfer is not the backend's delay. */
+#define LONG_REQUEST_BYTES 65536
+
+static void learn_speaker(const struct conn *conn, uint32_t who)
+{
+    struct seg_row *row = observe_row(conn);
+    uint32_t known = atomic_load_explicit(&row->speaks, memory_order_relaxed);
+    if (known == SPEAKS_UNKNOWN || (known == SPEAKS_SERVER && who == SPEAKS_CLIENT))
+        atomic_store_explicit(&row->speaks, who, memory_order_relaxed);
+}
+
+/* Opens an exchange at now_ns; the first one of a connection continues the connect's admission. */
+static void open_exchange(struct conn *conn, enum conn_state from, uint64_t now_ns)
+{
+    if (conn->conf->first_byte == FIRST_BYTE_NONE)
+        return;
+    bool first = from == CONN_FRESH && atomic_load(&conn->admission_open);
+    if (!first) {
+        struct gate gate = observe_gate(conn);
+        gate_ticket(&gate, &conn->admission);
+    }
+    atomic_store_explicit(&conn->started_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&conn->exchange_bytes, 0, memory_order_relaxed);
+    atomic_fetch_and_explicit(&conn->delayed, ~(uint32_t)FAULT_AT_READ, memory_order_relaxed);
+    atomic_store_explicit(&conn->admission_open, 1, memory_order_release); /* before an answer can close it */
+    if (!conn_move(conn, from, CONN_WAITING))
+        return;
+    atomic_fetch_add_explicit(&conn->exchanges, 1, memory_order_relaxed);
+    timer_start(conn, now_ns, conn->conf->timeout_response_ns);
+}
+
+/* More of a request that is already timed. */
+static void continue_request(struct conn *conn, uint64_t bytes)
+{
+    uint64_t total = atomic_fetch_add_explicit(&conn->exchange_bytes, bytes, memory_order_relaxed) + bytes;
+    if (total > LONG_REQUEST_BYTES)
+        timer_start(conn, clock_now_ns(), conn->conf->timeout_response_ns);
+}
+
+/* We expected the server's greeting, and the client speaks: it is the client's exchange from here on. */
+static void begin_request(struct conn *conn)
+{
+    uint64_t now_ns = clock_now_ns();
+    learn_speaker(conn, SPEAKS_CLIENT);
+    atomic_store_explicit(&conn->started_ns, now_ns, memory_order_relaxed);
+    timer_start(conn, now_ns, conn->conf->timeout_response_ns);
+}
+
+void exchange_wrote(struct conn *conn, uint64_t bytes)
+{
+    enum conn_state state = conn_state(conn);
+    seg_count(observe_row(conn), COUNTER_bytes_out, bytes);
+    if (state == CONN_CONNECTING) {
+        track_connected(conn, clock_now_ns());
+        state = conn_state(conn);
+    }
+    if (state == CONN_FRESH)
+        learn_speaker(conn, SPEAKS_CLIENT);
+    if (state == CONN_FRESH || state == CONN_ANSWERING)
+        open_exchange(conn, state, clock_now_ns());
+    else if (state == CONN_WAITING && atomic_load(&conn->exchange_bytes) == 0)
+        begin_request(conn);
+    if (conn_state(conn) == CONN_WAITING)
+        continue_request(conn, bytes);
+}
+
+void exchange_answered(struct conn *conn, uint64_t now_ns)
+{
+    if (!conn_move(conn, CONN_WAITING, CONN_ANSWERING))
+        return;
+    uint64_t latency_ns = now_ns - atomic_load_explicit(&conn->started_ns, memory_order_relaxed);
+    if (atomic_load_explicit(&conn->exchange_bytes, memory_order_relaxed) == 0)
+        learn_speaker(conn, SPEAKS_SERVER);
+    hist_add(&observe_row(conn)->response, latency_ns);
+    timer_start(conn, now_ns, conn->conf->timeout_idle_ns);
+    observe(conn, OBSERVATION_ANSWERED, now_ns);
+}
+
+void exchange_read(struct conn *conn, uint64_t bytes)
+{
+    enum conn_state state = conn_state(conn);
+    seg_count(observe_row(conn), COUNTER_bytes_in, bytes);
+    if (state == CONN_CONNECTING) {
+        track_connected(conn, clock_now_ns());
+        state = conn_state(conn);
+    }
+    if (state == CONN_WAITING) {
+        exchange_answered(conn, clock_now_ns());
+    } else if (state == CONN_FRESH) {
+        uint64_t now_ns = clock_now_ns();
+        open_exchange(conn, CONN_FRESH, now_ns);
+        exchange_answered(conn, now_ns);
+    } else if (state == CONN_ANSWERING && conn->conf->timeout_idle_ns > 0) {
+        timer_start(conn, clock_now_ns(), conn->conf->timeout_idle_ns);
+    }
+}
+
+void exchange_listen(struct conn *conn)
+{
+    if (conn_state(conn) != CONN_FRESH)
+        return;
+    int64_t who = conn->conf->first_byte;
+    uint32_t learned = atomic_load_explicit(&observe_row(conn)->speaks, memory_order_relaxed);
+    if (who == FIRST_BYTE_SERVER || (who == FIRST_BYTE_AUTO && learned != SPEAKS_CLIENT))
+        open_exchange(conn, CONN_FRESH, clock_now_ns());
+}
+
+/* The connection is over, for an errno (0: end of file). */
+static void finish(struct conn *conn, int error)
+{
+    uint64_t now_ns = clock_now_ns();
+    if (conn_move(conn, CONN_WAITING, CONN_ENDED)) {
+        bool reused = atomic_load(&conn->exchanges) > 1;
+        atomic_store_explicit(&conn->error, error, memory_order_relaxed);
+        observe(conn, classify_exchange(error, reused, now_ns - atomic_load(&conn->started_ns)), now_ns);
+    } else if (conn_move(conn, CONN_FRESH, CONN_ENDED)) {
+        /* Nothing was asked: an idle connection closed by its server says nothing. */
+        observe(conn, OBSERVATION_ABANDONED, now_ns);
+    } else {
+        conn_move(conn, CONN_ANSWERING, CONN_ENDED);
+    }
+    timer_stop(conn);
+}
+
+void exchange_end(struct conn *conn)
+{
+    finish(conn, 0);
+}
+
+void exchange_failed(struct conn *conn, int error)
+{
+    if (error == EAGAIN || error == EINTR || error == EFAULT || error == EINVAL || error == EMSGSIZE ||
+        error == ENOTCONN || error == ENOBUFS || error == ENOMEM || error == EOPNOTSUPP || error == EINPROGRESS)
+        return; /* says nothing of the connection */
+    if (conn_state(conn) == CONN_CONNECTING)
+        track_connect_failed(conn, error, clock_now_ns());
+    else
+        finish(conn, error);
+}

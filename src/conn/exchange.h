@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ * Exchanges: open from the first byte written (after the connect or a read) to the first byte read. Any thread; signal
+ * safe; no system call; no errno; the clock is read at the edges of an exchange only. */
+#ifndef RESIL_CONN_EXCHANGE_H
+#define RESIL_CONN_EXCHANGE_H
+
+#include "conn/conn.h"
+
+/* Bytes went out, bytes came in, the peer closed, a call failed with an errno. */
+void exchange_wrote(struct conn *conn, uint64_t bytes);
+void exchange_read(struct conn *conn, uint64_t bytes);
+void exchange_end(struct conn *conn);
+void exchange_failed(struct conn *conn, int error);
+
+/* exchange_listen(conn): the application waits for bytes: on a connection without any yet, a server that speaks first
+ * is expected (first_byte), and the exchange opens. */
+void exchange_listen(struct conn *conn);
+
+/* exchange_answered(conn, now_ns): the answer has begun. */
+void exchange_answered(struct conn *conn, uint64_t now_ns);
+
+#endif

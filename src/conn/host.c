@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT
+ * Settings of the process, attachment to the segment, the private copy of the rules. */
+#include "conn/host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "config/chaos.h"
+#include "config/compile.h"
+#include "conn/load.h"
+#include "real/raw.h"
+#include "segment/publish.h"
+#include "segment/registry.h"
+#include "segment/rows.h"
+
+#define ATTACH_WAIT_NS 100000000ull
+
+struct host host;
+
+static const char *find_env(char **environment, const char *name)
+{
+    size_t length = strlen(name);
+    for (char **entry = environment; entry && *entry; entry++)
+        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=')
+            return *entry + length + 1;
+    return NULL;
+}
+
+/* The program may overwrite its environment later (setproctitle does): keep copies, in pages of our own. */
+static char *keep_env(char **environment, const char *name)
+{
+    const char *value = find_env(environment, name);
+    if (!value || !*value)
+        return NULL;
+    size_t bytes = strlen(value) + 1;
+    char *copy = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy)
+        memcpy(copy, value, bytes);
+    return copy;
+}
+
+void host_log(const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    if (!host.log_env)
+        return;
+    size_t used = text_format(line, sizeof line, "libresil[%d] %s: ", raw_getpid(), host.program);
+    va_start(args, format);
+    used += text_vformat(line + used, sizeof line - used - 1, format, args);
+    va_end(args);
+    line[used++] = '\n';
+    if (strcmp(host.log_env, "stderr") == 0) {
+        raw_write(STDERR_FILENO, line, used);
+        return;
+    }
+    /* Opened for each line: a descriptor of ours would be closed, inherited or counted by the program. */
+    int fd = raw_open(host.log_env, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    if (fd >= 0) {
+        raw_write(fd, line, used);
+        raw_close(fd);
+    }
+}
+
+static uint32_t parse_disable(const char *text)
+{
+    static const struct {
+        const char *name;
+        uint32_t mask;
+    } patterns[] = {{"all", DISABLE_ALL},           {"1", DISABLE_ALL},           {"breaker", DISABLE_BREAKER},
+                    {"bulkhead", DISABLE_BULKHEAD}, {"timeout", DISABLE_TIMEOUT}, {"chaos", DISABLE_CHAOS}};
+    uint32_t mask = 0;
+    while (text && *text) {
+        size_t length = strcspn(text, ", ");
+        for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
+            if (strlen(patterns[i].name) == length && memcmp(text, patterns[i].name, length) == 0)
+                mask |= patterns[i].mask;
+        text += length + (text[length] != '\0');
+    }
+    return mask;
+}
+
+static uint64_t parse_seed(const char *text)
+{
+    uint64_t seed = 0;
+    if (!text)
+        return clock_now_ns() ^ (uint64_t)raw_getpid() << 32; /* unseeded runs differ */
+    for (; *text; text++)
+        seed = seed * 131 + (uint8_t)*text;
+    return seed;
+}
+
+static void read_chaos(char **environment)
+{
+    char error[256];
+    const char *spec = find_env(environment, "RESIL_CHAOS");
+    host.chaos_seed = parse_seed(find_env(environment, "RESIL_CHAOS_SEED"));
+    if (spec && !chaos_parse(spec, &host.faults, error, sizeof error))
+        host_log("RESIL_CHAOS: %s; no fault is injected", error);
+}
+
+static void learn_program(const char *argv0)
+{
+    const char *base = argv0 ? strrchr(argv0, '/') : NULL;
+    text_copy(host.program, sizeof host.program, base ? base + 1 : argv0 ? argv0 : "?");
+}
+
+void host_init(const char *argv0, char **environment)
+{
+    atomic_store(&host.pid, (uint32_t)raw_getpid());
+    /* A privileged program must not listen to whoever started it: not even the environment is read. */
+    if (getauxval(AT_SECURE)) {
+        host.inert = true;
+        return;
+    }
+    learn_program(argv0);
+    host.disabled = parse_disable(find_env(environment, "RESIL_DISABLE"));
+    host.inert = host.disabled == DISABLE_ALL;
+    if (host.inert)
+        return;
+    host.log_env = keep_env(environment, "RESIL_LOG");
+    host.config_env = keep_env(environment, "RESIL_CONFIG");
+    host.rules_env = keep_env(environment, "RESIL_RULES");
+    host.segment_env = keep_env(environment, "RESIL_SEGMENT");
+    host.xdg_env = keep_env(environment, "XDG_CONFIG_HOME");
+    host.home_env = keep_env(environment, "HOME");
+    read_chaos(environment);
+}
+
+static bool open_segment(void)
+{
+    char path[SEGMENT_PATH];
+    if (host.segment_env && strcmp(host.segment_env, "private") == 0)
+        return segment_private(&host.segment);
+    if (host.segment_env)
+        text_copy(path, sizeof path, host.segment_env);
+    else
+        segment_path(path, sizeof path, geteuid(), host.config_env, host.rules_env);
+    enum segment_result result = segment_open(&host.segment, path, true);
+    if (result == SEGMENT_ABSENT || result == SEGMENT_STALE)
+        result = segment_create(&host.segment, path, result == SEGMENT_STALE);
+    if (result == SEGMENT_OK)
+        return true;
+    host_log("segment not shared: %s", host.segment.error);
+    return segment_private(&host.segment);
+}
+
+static bool join(void)
+{
+    if (atomic_load(&host.owner))
+        return true;
+    uint32_t owner = registry_join(&host.segment, atomic_load(&host.parent_owner), host.program);
+    uint32_t none = 0;
+    /* Two threads after a fork: one entry stays unused until the process ends. */
+    atomic_compare_exchange_strong(&host.owner, &none, owner);
+    return atomic_load(&host.owner) != 0;
+}
+
+static bool attach(void)
+{
+    if (!open_segment() || !join())
+        return false;
+    load_publish_if_missing();
+    return true;
+}
+
+/* Waits for the thread that attaches; a signal handler on that very thread must not. */
+static bool wait_for_attacher(void)
+{
+    uint64_t start_ns = clock_now_ns();
+    if (atomic_load(&host.attach_tid) == (uint32_t)raw_gettid())
+        return false;
+    while (clock_now_ns() - start_ns < ATTACH_WAIT_NS) {
+        uint32_t state = atomic_load(&host.attach_state);
+        if (state != ATTACH_BUSY)
+            return state == ATTACH_READY;
+        raw_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+    return false;
+}
+
+bool host_attach(void)
+{
+    uint32_t state = atomic_load_explicit(&host.attach_state, memory_order_acquire);
+    if (state == ATTACH_READY)
+        return join();
+    if (state == ATTACH_FAILED || host.inert)
+        return false;
+    if (state == ATTACH_BUSY)
+        return wait_for_attacher();
+    if (!atomic_compare_exchange_strong(&host.attach_state, &state, ATTACH_BUSY))
+        return wait_for_attacher();
+    atomic_store(&host.attach_tid, (uint32_t)raw_gettid());
+    bool ok = attach();
+    if (!ok)
+        host_log("cannot attach: every call passes through");
+    atomic_store(&host.attach_tid, 0);
+    atomic_store_explicit(&host.attach_state, ok ? ATTACH_READY : ATTACH_FAILED, memory_order_release);
+    return ok;
+}
+
+bool host_off(void)
+{
+    if (atomic_load_explicit(&host.attach_state, memory_order_acquire) != ATTACH_READY)
+        return false;
+    const struct seg_header *header = seg_header(&host.segment);
+    if (atomic_load_explicit(&header->off, memory_order_relaxed) == 0)
+        return false;
+    uint64_t until_ns = atomic_load_explicit(&header->off_until_ns, memory_order_relaxed);
+    return until_ns == 0 || clock_now_ns() < until_ns;
+}
+
+const struct rules *host_rules(void)
+{
+    uint64_t published = atomic_load_explicit(&seg_header(&host.segment)->generation, memory_order_acquire);
+    if (published != atomic_load_explicit(&host.rules_generation, memory_order_relaxed))
+        load_refresh();
+    return atomic_load_explicit(&host.rules, memory_order_acquire);
+}
+
+_Atomic uint32_t *host_rule_rows(const struct rules *rules)
+{
+    return (_Atomic uint32_t *)(uintptr_t)((const uint8_t *)rules + (rules->bytes + 15) / 16 * 16);
+}
+
+/* Behind the rows: a pointer to the parsed faults of each destination. The layout of load_refresh(). */
+static _Atomic(struct faults *) *fault_slots(const struct rules *rules)
+{
+    size_t rows_bytes = (rules->destinations * sizeof(uint32_t) + 15) / 16 * 16;
+    return (_Atomic(struct faults *) *)(uintptr_t)((const uint8_t *)host_rule_rows(rules) + rows_bytes);
+}
+
+const struct faults *host_rule_faults(const struct rules *rules, uint32_t destination)
+{
+    const char *spec = rules_text(rules, rules_destination(rules, destination)->conf.chaos);
+    if (!*spec || strcmp(spec, "deny") == 0)
+        return NULL;
+    _Atomic(struct faults *) *slot = fault_slots(rules) + destination;
+    struct faults *faults = atomic_load_explicit(slot, memory_order_acquire);
+    if (faults)
+        return faults;
+    char error[128];
+    struct faults *fresh = raw_mmap(NULL, sizeof *fresh, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (!fresh || !chaos_parse(spec, fresh, error, sizeof error))
+        return NULL;
+    /* Two threads at once: one page stays behind, once. */
+    atomic_store_explicit(slot, fresh, memory_order_release);
+    return fresh;
+}
+
+void host_after_fork(void)
+{
+    uint32_t busy = ATTACH_BUSY;
+    atomic_store(&host.pid, (uint32_t)raw_getpid());
+    atomic_store(&host.parent_owner, atomic_load(&host.owner));
+    atomic_store(&host.owner, 0);
+    atomic_store(&host.refreshing, 0);
+    /* The thread that was attaching does not exist here. */
+    atomic_compare_exchange_strong(&host.attach_state, &busy, ATTACH_NONE);
+}

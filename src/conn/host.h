@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ * What the library knows of the process it lives in: its settings, its segment, its rules.
+ *
+ * Written by the constructor (settings), by the one thread that attaches at the first stream connect or
+ * lookup, and by the child's fork handler. Everything else only reads.
+ */
+#ifndef RESIL_CONN_HOST_H
+#define RESIL_CONN_HOST_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/rules.h"
+#include "policy/fault.h"
+#include "segment/segment.h"
+
+/* Patterns that RESIL_DISABLE can switch off one by one. */
+enum { DISABLE_BREAKER = 1, DISABLE_BULKHEAD = 2, DISABLE_TIMEOUT = 4, DISABLE_CHAOS = 8, DISABLE_ALL = 15 };
+
+enum { HOST_TEXT = 4096, HOST_PROGRAM = 64 };
+
+struct host {
+    /* Settings: written by the constructor only. */
+    bool inert;        /* AT_SECURE, RESIL_DISABLE=all: nothing is ever tracked */
+    uint32_t disabled; /* DISABLE_* */
+    char program[HOST_PROGRAM];
+    struct faults faults; /* RESIL_CHAOS */
+    uint64_t chaos_seed;
+    char *config_env, *rules_env, *segment_env, *xdg_env, *home_env, *log_env; /* copies, NULL when unset */
+
+    /* Attachment. */
+    _Atomic uint32_t attach_state; /* enum attach_state */
+    _Atomic uint32_t attach_tid;
+    struct segment segment;
+    _Atomic(const struct rules *) rules; /* private copy, never freed: connections point into it; NULL = none */
+    _Atomic uint64_t rules_generation;   /* of the copy */
+    _Atomic uint32_t refreshing;
+    _Atomic uint32_t pid;
+    _Atomic uint32_t owner;        /* 0: not entered, join at the next decision */
+    _Atomic uint32_t parent_owner; /* of the process that forked this one */
+    _Atomic uint64_t ordinal;      /* connections opened so far: the chaos streams */
+};
+
+extern struct host host;
+
+enum attach_state { ATTACH_NONE, ATTACH_BUSY, ATTACH_READY, ATTACH_FAILED };
+
+/* host_init(argv0, environment): the constructor's part. Reads the environment once; raw system calls only. */
+void host_init(const char *argv0, char **environment);
+
+/* host_attach(): true when the segment and this process's entry in it are usable. The first call maps, and may
+ * create and compile; later calls cost a load. While another thread attaches, waits for it at most 100 ms. */
+bool host_attach(void);
+
+/* host_rules(): the current rules, copied anew after a reload; NULL when there are none. After host_attach(). */
+const struct rules *host_rules(void);
+
+/* The row of each destination of these rules (ROW_NONE = not looked up yet): a table behind the copy. */
+_Atomic uint32_t *host_rule_rows(const struct rules *rules);
+
+/* The faults of a destination's `chaos =`, parsed at the first use; NULL when it has none. */
+const struct faults *host_rule_faults(const struct rules *rules, uint32_t destination);
+
+/* host_off(): the operator's kill switch. Any time. */
+bool host_off(void);
+
+/* host_after_fork(): in the child. */
+void host_after_fork(void);
+
+/* host_log(...): a line to RESIL_LOG ("stderr" or a file), nothing without it. Signal safe. */
+void host_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

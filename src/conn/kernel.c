@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ * The kernel's view of a socket. */
+#include "conn/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "base/clock.h"
+#include "real/raw.h"
+
+uint64_t kernel_cookie(int fd)
+{
+    uint64_t cookie = 0;
+    unsigned length = sizeof cookie;
+    return raw_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
+}
+
+static bool tcp_info(int fd, struct tcp_info *info)
+{
+    unsigned length = sizeof *info;
+    memset(info, 0, sizeof *info);
+    return raw_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) == 0;
+}
+
+enum kernel_state kernel_connection(int fd)
+{
+    struct tcp_info info;
+    if (!tcp_info(fd, &info)) { /* AF_UNIX connects at once or not at all */
+        struct sockaddr_storage peer;
+        unsigned length = sizeof peer;
+        return raw_syscall(SYS_getpeername, fd, (long)&peer, (long)&length, 0, 0, 0) == 0 ? KERNEL_CONNECTED
+                                                                                          : KERNEL_CLOSED;
+    }
+    if (info.tcpi_state == TCP_SYN_SENT || info.tcpi_state == TCP_SYN_RECV)
+        return KERNEL_CONNECTING;
+    return info.tcpi_state == TCP_CLOSE ? KERNEL_CLOSED : KERNEL_CONNECTED;
+}
+
+bool kernel_has_bytes(int fd)
+{
+    int bytes = 0;
+    return raw_syscall(SYS_ioctl, fd, FIONREAD, (long)&bytes, 0, 0, 0) == 0 && bytes > 0;
+}
+
+bool kernel_has_answer(int fd, uint64_t age_ns)
+{
+    enum { SLACK_MS = 20 }; /* the kernel counts in ticks, and begins with the connection */
+    struct tcp_info info;
+    if (kernel_has_bytes(fd))
+        return true;
+    if (!tcp_info(fd, &info))
+        return false;
+    return (uint64_t)info.tcpi_last_data_recv + SLACK_MS < age_ns / (uint64_t)NS_PER_MS;
+}
+
+int kernel_take_error(int fd)
+{
+    int error = 0;
+    unsigned length = sizeof error;
+    return raw_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : 0;
+}
+
+void kernel_cancel(int fd)
+{
+    raw_shutdown(fd, SHUT_RDWR);
+}
+
+void kernel_disconnect(int fd)
+{
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    raw_connect(fd, &none, sizeof none);
+}
+
+void kernel_reset(int fd)
+{
+    struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    struct linger before = {0};
+    unsigned length = sizeof before;
+    raw_getsockopt(fd, SOL_SOCKET, SO_LINGER, &before, &length);
+    raw_setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    kernel_disconnect(fd);
+    raw_setsockopt(fd, SOL_SOCKET, SO_LINGER, &before, sizeof before);
+}
+
+bool kernel_nonblocking(int fd)
+{
+    int flags = raw_fcntl(fd, F_GETFL, 0);
+    return flags >= 0 && (flags & O_NONBLOCK);
+}
+
+int64_t kernel_get_timeout(int fd, int option)
+{
+    struct timeval value = {0};
+    unsigned length = sizeof value;
+    if (raw_getsockopt(fd, SOL_SOCKET, option, &value, &length) != 0)
+        return 0;
+    return (int64_t)value.tv_sec * NS_PER_S + (int64_t)value.tv_usec * NS_PER_US;
+}
+
+void kernel_set_timeout(int fd, int option, int64_t ns)
+{
+    int64_t us = (ns + NS_PER_US - 1) / NS_PER_US;
+    struct timeval value = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
+    raw_setsockopt(fd, SOL_SOCKET, option, &value, sizeof value);
+}
+
+/* rt_sigprocmask copies the set before it looks at `how`: with a `how` that does not exist it answers EINVAL for
+ * memory that it could read and EFAULT for memory that it could not, and changes nothing. */
+static bool probe(const void *addr)
+{
+    enum { NO_SUCH_HOW = 0x7fff, KERNEL_SIGSET_BYTES = 8 };
+    return raw_syscall(SYS_rt_sigprocmask, NO_SUCH_HOW, (long)addr, 0, KERNEL_SIGSET_BYTES, 0, 0) != -EFAULT;
+}
+
+bool kernel_readable(const void *addr, unsigned bytes)
+{
+    const char *first = addr;
+    const char *last = bytes > 8 ? first + bytes - 8 : first;
+    bool one_page = ((uintptr_t)first & 4095) + bytes <= 4096;
+    return probe(first) && (one_page || probe(last));
+}
+
+bool kernel_signals_restart(void)
+{
+    for (int signo = 1; signo <= 64; signo++) {
+        struct {
+            void *handler;
+            unsigned long flags;
+            void *rest[4];
+        } action = {0};
+        if (raw_syscall(SYS_rt_sigaction, signo, 0, (long)&action, 8, 0, 0) != 0)
+            continue;
+        bool caught = action.handler != (void *)SIG_DFL && action.handler != (void *)SIG_IGN;
+        if (caught && !(action.flags & SA_RESTART))
+            return false;
+    }
+    return true;
+}

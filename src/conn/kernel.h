@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * Questions to the kernel about one socket, and what we make it do. Raw system calls: any thread, signal safe, no
+ * errno, no cancellation point. */
+#ifndef RESIL_CONN_KERNEL_H
+#define RESIL_CONN_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum kernel_state { KERNEL_CONNECTING, KERNEL_CONNECTED, KERNEL_CLOSED };
+
+uint64_t kernel_cookie(int fd);                  /* SO_COOKIE, 0 when fd is no socket */
+enum kernel_state kernel_connection(int fd);     /* consumes no error */
+bool kernel_has_bytes(int fd);                   /* unread ones */
+bool kernel_has_answer(int fd, uint64_t age_ns); /* any bytes received within the last age_ns */
+int kernel_take_error(int fd);                   /* SO_ERROR, clearing it */
+void kernel_cancel(int fd);                      /* shutdown both ways */
+void kernel_disconnect(int fd);                  /* connect(AF_UNSPEC): ends a connect, keeps fd and registrations */
+void kernel_reset(int fd);                       /* RST to the peer; fd stays valid */
+bool kernel_nonblocking(int fd);
+
+/* SO_RCVTIMEO and SO_SNDTIMEO in ns; 0 = none. */
+int64_t kernel_get_timeout(int fd, int option);
+void kernel_set_timeout(int fd, int option, int64_t ns);
+
+/* Whether `bytes` (at least 8) at addr can be read, without touching them ourselves. */
+bool kernel_readable(const void *addr, unsigned bytes);
+
+/* Whether every signal that this process catches restarts system calls (SA_RESTART): an interrupted call of ours would
+ * then have been resumed without the library. */
+bool kernel_signals_restart(void);
+
+#endif

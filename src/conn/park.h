@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ * Parking: a descriptor whose readiness is withheld for a while, without sleeping and without spinning.
+ *
+ * poll and select leave a parked descriptor out of the kernel's copy. From an epoll set it is taken out
+ * and put back with what the epoll_ctl hook recorded; epoll_ctl on a parked descriptor is recorded only. A
+ * descriptor in two sets, or registered with EPOLLONESHOT or EPOLLEXCLUSIVE, is not parked. Any thread;
+ * signal safe; raw system calls. */
+#ifndef RESIL_CONN_PARK_H
+#define RESIL_CONN_PARK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+struct conn;
+
+/* park_begin(conn, fd, until_ns): false when it cannot be parked. */
+bool park_begin(struct conn *conn, int fd, uint64_t until_ns);
+bool park_is_due(const struct conn *conn, uint64_t now_ns);
+void park_end(struct conn *conn);
+bool park_holds(const struct conn *conn);
+
+/* park_epoll_ctl(conn, ...): before the real call. True when the call is done (recorded): *result is its return value.
+ */
+bool park_epoll_ctl(struct conn *conn, int epfd, int operation, const struct epoll_event *event, int *result);
+/* park_registered(conn, ...): after a real call that succeeded. */
+void park_registered(struct conn *conn, int epfd, int operation, const struct epoll_event *event);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ * The life of connections: connect, expiry, close. */
+#include "conn/track.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "conn/deadline.h"
+#include "conn/exchange.h"
+#include "conn/host.h"
+#include "conn/kernel.h"
+#include "conn/observe.h"
+#include "conn/park.h"
+#include "conn/timer.h"
+#include "policy/classify.h"
+#include "segment/hist.h"
+
+void track_connected(struct conn *conn, uint64_t now_ns)
+{
+    if (!conn_move(conn, CONN_CONNECTING, CONN_FRESH))
+        return;
+    timer_stop(conn);
+    observe_count(conn, OBSERVATION_CONNECTED);
+    hist_add(&observe_row(conn)->connect, now_ns - atomic_load(&conn->started_ns));
+    /* Otherwise the first exchange decides, or the close of a connection that never had one. */
+    if (conn->conf->breaker_success_on == SUCCESS_ON_CONNECT || conn->conf->first_byte == FIRST_BYTE_NONE)
+        observe_tell(conn, OUTCOME_SUCCESS, now_ns);
+}
+
+void track_connect_failed(struct conn *conn, int error, uint64_t now_ns)
+{
+    if (!conn_move(conn, CONN_CONNECTING, CONN_ENDED))
+        return;
+    timer_stop(conn);
+    atomic_store_explicit(&conn->error, error, memory_order_relaxed);
+    observe(conn, classify_connect(error, conn->is_unix), now_ns);
+    ledger_release(&host.segment, &conn->slot);
+}
+
+bool track_settle(struct conn *conn, int fd)
+{
+    if (conn_state(conn) != CONN_CONNECTING)
+        return conn_state(conn) != CONN_ENDED;
+    switch (kernel_connection(fd)) {
+    case KERNEL_CONNECTING:
+        return false;
+    case KERNEL_CONNECTED:
+        track_connected(conn, clock_now_ns());
+        return true;
+    case KERNEL_CLOSED:
+        return false; /* the call that collects the error reports it */
+    }
+    return false;
+}
+
+static enum observation timeout_of(enum conn_state state)
+{
+    return state == CONN_CONNECTING ? OBSERVATION_CONNECT_TIMEOUT
+           : state == CONN_WAITING  ? OBSERVATION_RESPONSE_TIMEOUT
+                                    : OBSERVATION_IDLE_TIMEOUT;
+}
+
+/* The answer may lie in the socket's buffer while the application is busy elsewhere, or a child may have read it:
+ * then the backend is not late. */
+static bool answered_meanwhile(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns)
+{
+    uint64_t age_ns = now_ns - atomic_load(&conn->started_ns);
+    if (state == CONN_CONNECTING) {
+        if (kernel_connection(fd) == KERNEL_CONNECTING)
+            return false;
+        timer_stop(conn); /* the application has only not looked yet */
+        return true;
+    }
+    if (state == CONN_WAITING && kernel_has_answer(fd, age_ns)) {
+        exchange_answered(conn, now_ns);
+        return true;
+    }
+    if (state == CONN_ANSWERING && kernel_has_bytes(fd)) {
+        timer_start(conn, now_ns, conn->conf->timeout_idle_ns);
+        return true;
+    }
+    return false;
+}
+
+/* Wakes whoever waits for the connection, in any thread, and makes a late answer impossible to read. */
+static void poison(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns)
+{
+    bool reset = atomic_exchange(&conn->reset_due, 0);
+    atomic_store(&conn->error, reset ? ECONNRESET : ETIMEDOUT);
+    if (!conn_move(conn, state, CONN_EXPIRED))
+        return;
+    timer_stop(conn);
+    park_end(conn);
+    atomic_store(&conn->injected, reset || atomic_load(&conn->injected));
+    observe(conn, reset ? OBSERVATION_RESET : timeout_of(state), now_ns);
+    if (reset)
+        kernel_reset(fd);
+    else
+        kernel_cancel(fd);
+}
+
+void track_reset(struct conn *conn, int fd)
+{
+    enum conn_state state = conn_state(conn);
+    atomic_store(&conn->reset_due, 1);
+    if (state >= CONN_CONNECTING && state <= CONN_ANSWERING)
+        poison(conn, state, fd, clock_now_ns());
+}
+
+void track_reset_after(struct conn *conn, uint64_t at_ns)
+{
+    atomic_store(&conn->reset_due, 1);
+    atomic_store(&conn->deadline_ns, at_ns);
+    deadline_lower(at_ns);
+}
+
+bool track_expire(struct conn *conn, uint64_t now_ns)
+{
+    enum conn_state state = conn_state(conn);
+    uint64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+    int fd = atomic_load_explicit(&conn->fd, memory_order_relaxed);
+    if (deadline_ns == 0 || now_ns < deadline_ns || state < CONN_CONNECTING || state > CONN_ANSWERING || host_off())
+        return false;
+    if (kernel_cookie(fd) != conn->cookie) {
+        timer_stop(conn); /* closed behind our back: the number is somebody else's now */
+        return false;
+    }
+    if (!atomic_load(&conn->reset_due) && answered_meanwhile(conn, state, fd, now_ns))
+        return false;
+    poison(conn, state, fd, now_ns);
+    return true;
+}
+
+int track_report(struct conn *conn)
+{
+    if (conn_move(conn, CONN_EXPIRED, CONN_DEAD))
+        return atomic_load_explicit(&conn->error, memory_order_relaxed);
+    return conn_state(conn) == CONN_DEAD ? ECONNRESET : 0;
+}
+
+/* What the application left undone. */
+static void abandon(struct conn *conn, uint64_t now_ns)
+{
+    uint64_t age_ns = now_ns - atomic_load(&conn->started_ns);
+    switch (conn_state(conn)) {
+    case CONN_CONNECTING:
+        observe(conn, OBSERVATION_CANCELLED, now_ns);
+        break;
+    case CONN_FRESH:
+        observe_tell(conn, OUTCOME_SUCCESS, now_ns); /* connecting was all that was wanted */
+        break;
+    case CONN_WAITING:
+        observe(conn, classify_abandoned(conn->conf, age_ns), now_ns);
+        break;
+    case CONN_FREE:
+    case CONN_ANSWERING:
+    case CONN_ENDED:
+    case CONN_EXPIRED:
+    case CONN_DEAD:
+        break;
+    }
+}
+
+void track_release(struct conn *conn)
+{
+    if (!conn_unref(conn))
+        return;
+    struct gate gate = observe_gate(conn);
+    abandon(conn, clock_now_ns());
+    if (atomic_exchange(&conn->admission_open, 0))
+        gate_give_back(&gate, &conn->admission);
+    ledger_release(&host.segment, &conn->slot);
+    conn_recycle(conn);
+}
+
+/* A connect that failed without anybody looking is a failure all the same; its errno is unknown. */
+static void settle_unseen(struct conn *conn, int fd)
+{
+    enum kernel_state state = kernel_connection(fd);
+    if (state == KERNEL_CONNECTED)
+        track_connected(conn, clock_now_ns());
+    else if (state == KERNEL_CLOSED)
+        track_connect_failed(conn, kernel_take_error(fd), clock_now_ns());
+}
+
+void track_close(int fd)
+{
+    struct conn *conn = conn_of(fd);
+    if (!conn)
+        return;
+    if (conn_state(conn) == CONN_CONNECTING && kernel_cookie(fd) == conn->cookie)
+        settle_unseen(conn, fd);
+    conn = conn_take(fd);
+    if (conn)
+        track_release(conn);
+}
+
+void track_after_fork(void)
+{
+    uint32_t index = 0;
+    for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
+        conn->slot.entry = LEDGER_NONE;
+        conn->admission.lease = 0;
+        atomic_store(&conn->admission_open, 0);
+        timer_stop(conn);
+        conn_move(conn, CONN_WAITING, CONN_ANSWERING);
+    }
+}

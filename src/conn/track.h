@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * The life of a tracked connection: what happened to it, and who is told.
+ *
+ * Every function may be called by any thread and in signal handlers, never allocates, makes no system
+ * call unless it says so, and changes no errno.
+ */
+#ifndef RESIL_CONN_TRACK_H
+#define RESIL_CONN_TRACK_H
+
+#include "conn/conn.h"
+
+/* The connect in flight (CONNECTING) ended. */
+void track_connected(struct conn *conn, uint64_t now_ns);
+void track_connect_failed(struct conn *conn, int error, uint64_t now_ns);
+
+/* track_settle(conn, fd): asks the kernel (one system call) whether a connect in flight has ended, without consuming
+ * its error. True when it is connected. */
+bool track_settle(struct conn *conn, int fd);
+
+/* track_expire(conn, now_ns): the deadline of its state has passed: reports the timeout, poisons the connection and
+ * shuts it down (a few system calls). False when it had not, or when the kernel has the answer already. */
+bool track_expire(struct conn *conn, uint64_t now_ns);
+
+/* An injected reset: now, or when at_ns comes. */
+void track_reset(struct conn *conn, int fd);
+void track_reset_after(struct conn *conn, uint64_t at_ns);
+
+/* track_report(conn): the errno of a poisoned connection for the next call of the application: once the reason,
+ * ECONNRESET afterwards; 0 when it is not poisoned. */
+int track_report(struct conn *conn);
+
+/* track_close(fd): the descriptor goes away: drops it, and with the last one the record, its slot and its lease. Call
+ * before the real close. One system call when a connect was in flight. */
+void track_close(int fd);
+
+/* track_release(conn): ends the record of a reference already taken from the table. */
+void track_release(struct conn *conn);
+
+/* track_after_fork(): in the child: the connections stay known, but slots, leases and exchanges are the parent's. */
+void track_after_fork(void);
+
+#endif

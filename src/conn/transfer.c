@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ * Receives and sends on tracked connections. */
+#include "conn/transfer.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "conn/host.h"
+#include "conn/inject.h"
+#include "conn/kernel.h"
+#include "conn/park.h"
+#include "conn/exchange.h"
+#include "conn/track.h"
+
+/* The first call after we ended the connection says why. */
+static bool poisoned(struct conn *conn)
+{
+    enum conn_state state = conn_state(conn);
+    if (state != CONN_EXPIRED && state != CONN_DEAD)
+        return false;
+    errno = track_report(conn);
+    return true;
+}
+
+/* A fault before the call. True: the call is over with errno. */
+static bool inject(struct transfer *transfer, uint32_t call)
+{
+    struct conn *conn = transfer->conn;
+    bool blocking = atomic_load(&conn->blocking) && !transfer->dontwait;
+    if (call == FAULT_AT_READ && !blocking && !kernel_has_bytes(transfer->fd))
+        return false; /* the delay begins with the answer's arrival */
+    struct inject_verdict verdict = inject_at(conn, call);
+    if (verdict.act == INJECT_NOTHING)
+        return false;
+    if (verdict.act == INJECT_ERROR) {
+        exchange_failed(conn, verdict.error);
+        errno = verdict.error;
+        return true;
+    }
+    if (blocking) {
+        inject_sleep(verdict.delay_ns);
+        return false;
+    }
+    if (!park_begin(conn, transfer->fd, clock_now_ns() + (uint64_t)verdict.delay_ns))
+        return false;
+    errno = EAGAIN;
+    return true;
+}
+
+static bool withheld(struct conn *conn)
+{
+    if (!park_holds(conn))
+        return false;
+    if (park_is_due(conn, clock_now_ns())) {
+        park_end(conn);
+        return false;
+    }
+    errno = EAGAIN;
+    return true;
+}
+
+bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
+{
+    int saved = errno;
+    *transfer = (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait};
+    if (poisoned(conn) || withheld(conn))
+        return false;
+    if (conn_state(conn) == CONN_CONNECTING)
+        track_settle(conn, fd);
+    exchange_listen(conn);
+    if (conn->struck && inject(transfer, FAULT_AT_READ))
+        return false;
+    block_read_begin(conn, fd, dontwait, &transfer->block);
+    errno = saved;
+    return true;
+}
+
+bool transfer_read_again(struct transfer *transfer, ssize_t *result, size_t wanted)
+{
+    struct conn *conn = transfer->conn;
+    int error = errno;
+    if (*result < 0 && block_read_again(conn, transfer->fd, error, &transfer->block))
+        return true;
+    block_read_end(conn, transfer->fd, &transfer->block);
+    errno = error;
+    enum conn_state state = conn_state(conn);
+    if (*result > 0) {
+        exchange_read(conn, (uint64_t)*result);
+    } else if ((*result < 0 || wanted > 0) && (state == CONN_EXPIRED || state == CONN_DEAD)) {
+        /* Ended by us while the call was waiting: the kernel's end of file is our timeout. */
+        errno = track_report(conn);
+        *result = -1;
+    } else if (*result < 0) {
+        exchange_failed(conn, error);
+        errno = error;
+    } else if (wanted > 0) {
+        exchange_end(conn);
+        errno = error;
+    }
+    return false;
+}
+
+bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
+{
+    int saved = errno;
+    *transfer = (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait};
+    if (poisoned(conn) || withheld(conn))
+        return false;
+    if (conn->struck && inject(transfer, FAULT_AT_WRITE))
+        return false;
+    errno = saved;
+    return true;
+}
+
+void transfer_write_end(struct transfer *transfer, ssize_t result, size_t bytes)
+{
+    struct conn *conn = transfer->conn;
+    int error = errno;
+    if (result < 0) {
+        exchange_failed(conn, error);
+    } else if (bytes > 0) {
+        exchange_wrote(conn, bytes);
+        if (conn->struck)
+            inject_wrote(conn, transfer->fd);
+    }
+    errno = error;
+}

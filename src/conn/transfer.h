@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * One receive or send on a tracked connection, as the hooks drive it:
+ *
+ *   struct transfer t;
+ *   if (!transfer_read_begin(&t, conn, fd, dontwait))
+ *       return -1;
+ *   do result = real call; while (transfer_read_again(&t, &result));
+ *   return result;
+ *
+ * Any thread; signal safe. A call that is unwound in between (cancellation, long jump) leaves nothing but a receive
+ * timeout that the next call sets anew. */
+#ifndef RESIL_CONN_TRANSFER_H
+#define RESIL_CONN_TRANSFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "conn/block.h"
+
+struct transfer {
+    struct conn *conn;
+    int fd;
+    bool dontwait;
+    struct block_read block;
+};
+
+/* False: the call is over, -1 with errno. */
+bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait);
+/* True: make the call again. May turn *result into -1 with errno. wanted: 0 when no byte was asked for. */
+bool transfer_read_again(struct transfer *transfer, ssize_t *result, size_t wanted);
+
+bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait);
+/* After the real call; bytes is what went out (for sendmmsg not its result). */
+void transfer_write_end(struct transfer *transfer, ssize_t result, size_t bytes);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ * Slices of waits. */
+#include "conn/wait.h"
+
+#include <limits.h>
+
+#include "base/clock.h"
+#include "conn/conn.h"
+#include "conn/deadline.h"
+#include "conn/park.h"
+#include "conn/exchange.h"
+
+bool wait_watching(void)
+{
+    return __builtin_expect(atomic_load_explicit(&conn_live, memory_order_relaxed) != 0, 0);
+}
+
+void wait_start(struct wait *wait, int64_t timeout_ns)
+{
+    wait->now_ns = clock_now_ns();
+    wait->end_ns = timeout_ns < 0 || (uint64_t)timeout_ns > UINT64_MAX - wait->now_ns
+                       ? UINT64_MAX
+                       : wait->now_ns + (uint64_t)timeout_ns;
+    deadline_fire(wait->now_ns);
+}
+
+int64_t wait_slice_ns(const struct wait *wait)
+{
+    uint64_t next_ns = deadline_next(wait->now_ns);
+    if (wait->end_ns < next_ns)
+        next_ns = wait->end_ns;
+    if (next_ns == UINT64_MAX)
+        return -1;
+    return next_ns > wait->now_ns ? (int64_t)(next_ns - wait->now_ns) : 0;
+}
+
+int wait_slice_ms(const struct wait *wait)
+{
+    int64_t slice_ns = wait_slice_ns(wait);
+    if (slice_ns < 0)
+        return -1;
+    int64_t ms = (slice_ns + NS_PER_MS - 1) / NS_PER_MS;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+bool wait_again(struct wait *wait)
+{
+    wait->now_ns = clock_now_ns();
+    if (wait->now_ns >= wait->end_ns)
+        return false;
+    deadline_fire(wait->now_ns);
+    return true;
+}
+
+bool wait_poll_needs_copy(const struct pollfd *fds, nfds_t count)
+{
+    bool parked = false;
+    for (nfds_t i = 0; i < count; i++) {
+        struct conn *conn = conn_of(fds[i].fd);
+        if (!conn)
+            continue;
+        if (fds[i].events & POLLIN)
+            exchange_listen(conn);
+        parked |= park_holds(conn);
+    }
+    return parked;
+}
+
+void wait_poll_mask(struct pollfd *copy, const struct pollfd *fds, nfds_t count)
+{
+    for (nfds_t i = 0; i < count; i++) {
+        const struct conn *conn = conn_of(fds[i].fd);
+        copy[i] = fds[i];
+        if (conn && park_holds(conn))
+            copy[i].fd = -1;
+        copy[i].revents = 0;
+    }
+}

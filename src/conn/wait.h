@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * Waiting in slices: a poll, select or epoll_wait that looks at our deadlines while it waits.
+ *
+ *   wait_start(&wait, timeout_ns);
+ *   do result = real call with wait_slice_ns(&wait); while (result == 0 && wait_again(&wait));
+ *
+ * The application's own timeout is never cut short, and 0 is never returned before it. Any thread; signal safe. */
+#ifndef RESIL_CONN_WAIT_H
+#define RESIL_CONN_WAIT_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wait {
+    uint64_t end_ns; /* UINT64_MAX: the application waits for ever */
+    uint64_t now_ns;
+};
+
+/* wait_watching(): whether this process has anything to watch. False: call the real function and nothing else. */
+bool wait_watching(void);
+
+void wait_start(struct wait *wait, int64_t timeout_ns); /* < 0: for ever */
+int64_t wait_slice_ns(const struct wait *wait);         /* < 0: for ever */
+bool wait_again(struct wait *wait);
+int wait_slice_ms(const struct wait *wait); /* rounded up */
+
+/* wait_poll_needs_copy(fds, count): tells the records what is waited for; true when one of them is parked. */
+bool wait_poll_needs_copy(const struct pollfd *fds, nfds_t count);
+/* wait_poll_mask(copy, fds, count): the kernel's copy, without what is parked. */
+void wait_poll_mask(struct pollfd *copy, const struct pollfd *fds, nfds_t count);
+
+#endif

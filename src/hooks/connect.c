@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ * connect() and the options by which programs learn of it. */
+#include <errno.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "base/clock.h"
+#include "conn/attempt.h"
+#include "conn/block.h"
+#include "conn/host.h"
+#include "conn/kernel.h"
+#include "conn/track.h"
+#include "hooks/hook.h"
+
+HOOK int connect(int fd, const struct sockaddr *addr, socklen_t length)
+{
+    return host.inert ? real.connect(fd, addr, length) : attempt_connect(fd, addr, length);
+}
+
+/* The result of an asynchronous connect, or of a connection that we ended. */
+static int collect_error(struct conn *conn, int fd, int kernel_error)
+{
+    if (conn_state(conn) == CONN_EXPIRED)
+        return track_report(conn);
+    if (conn_state(conn) != CONN_CONNECTING)
+        return kernel_error;
+    if (kernel_error)
+        track_connect_failed(conn, kernel_error, clock_now_ns());
+    else
+        track_settle(conn, fd);
+    return kernel_error;
+}
+
+/* The application's own value, where the kernel holds ours. */
+static void show_own_timeout(const struct conn *conn, void *value, socklen_t length)
+{
+    int64_t own_us = atomic_load(&conn->app_receive_ns) / NS_PER_US;
+    struct timeval own = {.tv_sec = (time_t)(own_us / 1000000), .tv_usec = (suseconds_t)(own_us % 1000000)};
+    if (atomic_load(&conn->receive_limit_ns) > 0)
+        memcpy(value, &own, length < sizeof own ? length : sizeof own);
+}
+
+HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
+{
+    struct conn *conn = conn_of(fd);
+    int result = real.getsockopt(fd, level, name, value, length);
+    if (!conn || result != 0 || level != SOL_SOCKET)
+        return result;
+    if (name == SO_ERROR && *length == sizeof(int)) {
+        int error;
+        memcpy(&error, value, sizeof error);
+        error = collect_error(conn, fd, error);
+        memcpy(value, &error, sizeof error);
+    } else if (name == SO_RCVTIMEO) {
+        show_own_timeout(conn, value, *length);
+    }
+    return result;
+}
+
+HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+    struct conn *conn = conn_of(fd);
+    int result = real.setsockopt(fd, level, name, value, length);
+    if (conn && result == 0 && level == SOL_SOCKET && name == SO_RCVTIMEO)
+        block_app_timeout(conn, fd);
+    return result;
+}

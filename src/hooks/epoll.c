@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ * epoll: see conn/wait.h and conn/park.h. */
+#include <errno.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "conn/park.h"
+#include "conn/exchange.h"
+#include "conn/wait.h"
+#include "hooks/hook.h"
+
+HOOK int epoll_ctl(int epfd, int operation, int fd, struct epoll_event *event)
+{
+    struct conn *conn = conn_of(fd);
+    int result;
+    if (!conn)
+        return real.epoll_ctl(epfd, operation, fd, event);
+    if (park_epoll_ctl(conn, epfd, operation, event, &result))
+        return result;
+    result = real.epoll_ctl(epfd, operation, fd, event);
+    if (result == 0) {
+        park_registered(conn, epfd, operation, event);
+        if (operation != EPOLL_CTL_DEL && (event->events & EPOLLIN))
+            exchange_listen(conn);
+    }
+    return result;
+}
+
+HOOK int epoll_wait(int epfd, struct epoll_event *events, int count, int timeout)
+{
+    struct wait wait;
+    int result;
+    if (!wait_watching())
+        return real.epoll_wait(epfd, events, count, timeout);
+    wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
+    do
+        result = real.epoll_wait(epfd, events, count, wait_slice_ms(&wait));
+    while (result == 0 && wait_again(&wait));
+    return result;
+}
+
+HOOK int epoll_pwait(int epfd, struct epoll_event *events, int count, int timeout, const sigset_t *mask)
+{
+    struct wait wait;
+    int result;
+    if (!wait_watching())
+        return real.epoll_pwait(epfd, events, count, timeout, mask);
+    wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
+    do
+        result = real.epoll_pwait(epfd, events, count, wait_slice_ms(&wait), mask);
+    while (result == 0 && wait_again(&wait));
+    return result;
+}
+
+HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const struct timespec *timeout,
+                      const sigset_t *mask)
+{
+    struct wait wait;
+    int result;
+    if (!wait_watching())
+        return real.epoll_pwait2(epfd, events, count, timeout, mask);
+    wait_start(&wait, timeout ? (int64_t)timeout->tv_sec * NS_PER_S + timeout->tv_nsec : -1);
+    do {
+        int64_t slice_ns = wait_slice_ns(&wait);
+        struct timespec slice = {.tv_sec = (time_t)(slice_ns / NS_PER_S), .tv_nsec = (long)(slice_ns % NS_PER_S)};
+        result = real.epoll_pwait2(epfd, events, count, slice_ns < 0 ? NULL : &slice, mask);
+    } while (result == 0 && wait_again(&wait));
+    return result;
+}

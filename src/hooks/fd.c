@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ * The life of descriptors: close, duplicate, change of blocking mode. The record goes before the real close, so that a
+ * thread that gets the number next never meets it.
+ *
+ * A vfork child runs these hooks in its parent's memory: there the process id differs from the one that we
+ * remember, and nothing is recorded. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+
+#include "conn/block.h"
+#include "conn/host.h"
+#include "conn/track.h"
+#include "hooks/fd.h"
+#include "hooks/hook.h"
+#include "real/raw.h"
+
+static bool in_vfork_child(void)
+{
+    return (uint32_t)raw_getpid() != atomic_load_explicit(&host.pid, memory_order_relaxed);
+}
+
+void fd_forget(int fd)
+{
+    if (conn_of(fd) && !in_vfork_child())
+        track_close(fd);
+}
+
+void fd_forget_range(unsigned first, unsigned last)
+{
+    if (atomic_load(&conn_live) == 0 || in_vfork_child())
+        return;
+    for (int fd = conn_next_tracked(first, last); fd >= 0; fd = conn_next_tracked((unsigned)fd + 1, last))
+        track_close(fd);
+}
+
+/* `to` is a new name of the socket of `from`. */
+int fd_alias(int from, int to)
+{
+    if (to >= 0 && to != from && conn_of(from) && !in_vfork_child())
+        conn_alias(from, to);
+    return to;
+}
+
+HOOK int close(int fd)
+{
+    fd_forget(fd);
+    return real.close(fd);
+}
+
+HOOK int close_range(unsigned first, unsigned last, int flags)
+{
+    if (!((unsigned)flags & CLOSE_RANGE_CLOEXEC))
+        fd_forget_range(first, last);
+    return real.close_range(first, last, flags);
+}
+
+HOOK void closefrom(int first)
+{
+    fd_forget_range(first < 0 ? 0 : (unsigned)first, ~0u);
+    real.closefrom(first);
+}
+
+HOOK int fclose(FILE *stream)
+{
+    int saved = errno;
+    int fd = stream ? fileno(stream) : -1; /* -1 for a stream without a descriptor */
+    errno = saved;
+    if (fd >= 0)
+        fd_forget(fd);
+    return real.fclose(stream);
+}
+
+HOOK int shutdown(int fd, int how)
+{
+    struct conn *conn = conn_of(fd);
+    if (conn && conn_state(conn) == CONN_CONNECTING)
+        track_settle(conn, fd);
+    return real.shutdown(fd, how);
+}
+
+HOOK int dup(int fd)
+{
+    return fd_alias(fd, real.dup(fd));
+}
+
+/* The target is closed by the call, if the call succeeds: whether it can is asked before. */
+void fd_replace(int from, int to)
+{
+    if (conn_of(to) && from != to && raw_fcntl(from, F_GETFD, 0) >= 0)
+        fd_forget(to);
+}
+
+HOOK int dup2(int from, int to)
+{
+    fd_replace(from, to);
+    return fd_alias(from, real.dup2(from, to));
+}
+
+HOOK int dup3(int from, int to, int flags)
+{
+    fd_replace(from, to);
+    return fd_alias(from, real.dup3(from, to, flags));
+}
+
+/* After a successful F_SETFL or FIONBIO. */
+static void mode_changed(int fd, bool nonblocking)
+{
+    struct conn *conn = conn_of(fd);
+    if (conn && !in_vfork_child())
+        block_mode(conn, fd, !nonblocking);
+}
+
+static int after_fcntl(int fd, int command, long argument, int result)
+{
+    if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
+        return fd_alias(fd, result);
+    if (result >= 0 && command == F_SETFL)
+        mode_changed(fd, (argument & O_NONBLOCK) != 0);
+    return result;
+}
+
+#define VARIADIC(last, argument)                                                                                       \
+    va_list args;                                                                                                      \
+    va_start(args, last);                                                                                              \
+    long argument = va_arg(args, long);                                                                                \
+    va_end(args)
+
+HOOK int fcntl(int fd, int command, ...)
+{
+    VARIADIC(command, argument);
+    int result = real.fcntl(fd, command, argument);
+    return conn_of(fd) ? after_fcntl(fd, command, argument, result) : result;
+}
+
+HOOK int fcntl64(int fd, int command, ...)
+{
+    VARIADIC(command, argument);
+    int result = real.fcntl64(fd, command, argument);
+    return conn_of(fd) ? after_fcntl(fd, command, argument, result) : result;
+}
+
+HOOK int ioctl(int fd, unsigned long request, ...)
+{
+    VARIADIC(request, argument);
+    int result = real.ioctl(fd, request, argument);
+    if (result >= 0 && request == FIONBIO && conn_of(fd))
+        mode_changed(fd, *(const int *)argument != 0);
+    return result;
+}

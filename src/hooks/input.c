@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT
+ * Receives. */
+#include <errno.h>
+
+#include "conn/transfer.h"
+#include "hooks/hook.h"
+
+/* Receives that are not of the connection's stream. */
+static bool off_stream(int flags)
+{
+    return (flags & (MSG_ERRQUEUE | MSG_OOB | MSG_PEEK)) != 0;
+}
+
+/* MSG_WAITALL: our own receive timeout may have cut the call short. It goes on with the rest; an error that comes
+ * then belongs to the next call, as the kernel would have kept it. */
+static ssize_t complete(struct transfer *transfer, char *buf, size_t bytes, int flags, ssize_t got)
+{
+    while (got > 0 && (size_t)got < bytes && block_cut_short(&transfer->block)) {
+        struct conn *conn = transfer->conn;
+        int saved = errno;
+        if (!transfer_read_begin(transfer, conn, transfer->fd, false))
+            return errno = saved, got;
+        ssize_t more;
+        do
+            more = real.recv(transfer->fd, buf + got, bytes - (size_t)got, flags);
+        while (transfer_read_again(transfer, &more, bytes));
+        if (more <= 0) {
+            if (more < 0)
+                atomic_store(&conn->pending_error, errno);
+            errno = saved;
+            return got;
+        }
+        got += more;
+    }
+    return got;
+}
+
+static bool pending(struct conn *conn)
+{
+    if (__builtin_expect(atomic_load_explicit(&conn->pending_error, memory_order_relaxed) == 0, 1))
+        return false;
+    errno = atomic_exchange(&conn->pending_error, 0);
+    return true;
+}
+
+static ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
+                       socklen_t *length)
+{
+    struct transfer transfer;
+    ssize_t result;
+    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
+        return -1;
+    do
+        result = real.recvfrom(fd, buf, bytes, flags, from, length);
+    while (transfer_read_again(&transfer, &result, bytes));
+    return flags & MSG_WAITALL ? complete(&transfer, buf, bytes, flags, result) : result;
+}
+
+HOOK ssize_t recv(int fd, void *buf, size_t bytes, int flags)
+{
+    struct conn *conn = conn_of(fd);
+    if (!conn || off_stream(flags))
+        return real.recv(fd, buf, bytes, flags);
+    return receive(conn, fd, buf, bytes, flags, NULL, NULL);
+}
+
+HOOK ssize_t recvfrom(int fd, void *buf, size_t bytes, int flags, struct sockaddr *from, socklen_t *length)
+{
+    struct conn *conn = conn_of(fd);
+    if (!conn || off_stream(flags))
+        return real.recvfrom(fd, buf, bytes, flags, from, length);
+    return receive(conn, fd, buf, bytes, flags, from, length);
+}
+
+HOOK ssize_t read(int fd, void *buf, size_t bytes)
+{
+    struct conn *conn = conn_of(fd);
+    struct transfer transfer;
+    ssize_t result;
+    if (!conn)
+        return real.read(fd, buf, bytes);
+    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, false))
+        return -1;
+    do
+        result = real.read(fd, buf, bytes);
+    while (transfer_read_again(&transfer, &result, bytes));
+    return result;
+}
+
+HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+    struct conn *conn = conn_of(fd);
+    struct transfer transfer;
+    ssize_t result;
+    if (!conn)
+        return real.readv(fd, iov, count);
+    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, false))
+        return -1;
+    do
+        result = real.readv(fd, iov, count);
+    while (transfer_read_again(&transfer, &result, count > 0));
+    return result;
+}
+
+HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    struct conn *conn = conn_of(fd);
+    struct transfer transfer;
+    ssize_t result;
+    if (!conn || off_stream(flags))
+        return real.recvmsg(fd, message, flags);
+    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
+        return -1;
+    do
+        result = real.recvmsg(fd, message, flags);
+    while (transfer_read_again(&transfer, &result, result == 0 && message->msg_iovlen > 0));
+    return result;
+}
+
+HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+{
+    struct conn *conn = conn_of(fd);
+    struct transfer transfer;
+    ssize_t result;
+    if (!conn || off_stream(flags))
+        return real.recvmmsg(fd, messages, count, flags, timeout);
+    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
+        return -1;
+    do
+        result = real.recvmmsg(fd, messages, count, flags, timeout);
+    while (transfer_read_again(&transfer, &result, result == 0 && count > 0));
+    return (int)result;
+}
+
+/* The fortified forms: an overflow is libc's to report. */
+HOOK ssize_t __read_chk(int fd, void *buf, size_t bytes, size_t room)
+{
+    return conn_of(fd) && bytes <= room ? read(fd, buf, bytes) : real.__read_chk(fd, buf, bytes, room);
+}
+
+HOOK ssize_t __recv_chk(int fd, void *buf, size_t bytes, size_t room, int flags)
+{
+    return conn_of(fd) && bytes <= room ? recv(fd, buf, bytes, flags) : real.__recv_chk(fd, buf, bytes, room, flags);
+}
+
+HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t bytes, size_t room, int flags, struct sockaddr *from,
+                            socklen_t *length)
+{
+    return conn_of(fd) && bytes <= room ? recvfrom(fd, buf, bytes, flags, from, length)
+                                        : real.__recvfrom_chk(fd, buf, bytes, room, flags, from, length);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ * Sends. A write is never shortened or split: the real call gets exactly the application's arguments, once. */
+#include <errno.h>
+
+#include "conn/transfer.h"
+#include "hooks/hook.h"
+
+#define SEND(fd, dontwait, call, plain)                                                                                \
+    struct conn *conn = conn_of(fd);                                                                                   \
+    struct transfer transfer;                                                                                          \
+    if (!conn)                                                                                                         \
+        return plain;                                                                                                  \
+    if (!transfer_write_begin(&transfer, conn, fd, dontwait))                                                          \
+        return -1;                                                                                                     \
+    ssize_t result = call;                                                                                             \
+    transfer_write_end(&transfer, result, result > 0 ? (size_t)result : 0);                                            \
+    return result
+
+HOOK ssize_t send(int fd, const void *buf, size_t bytes, int flags)
+{
+    SEND(fd, (flags & MSG_DONTWAIT) != 0, real.send(fd, buf, bytes, flags), real.send(fd, buf, bytes, flags));
+}
+
+HOOK ssize_t sendto(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, socklen_t length)
+{
+    SEND(fd, (flags & MSG_DONTWAIT) != 0, real.sendto(fd, buf, bytes, flags, to, length),
+         real.sendto(fd, buf, bytes, flags, to, length));
+}
+
+HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    SEND(fd, (flags & MSG_DONTWAIT) != 0, real.sendmsg(fd, message, flags), real.sendmsg(fd, message, flags));
+}
+
+HOOK ssize_t write(int fd, const void *buf, size_t bytes)
+{
+    SEND(fd, false, real.write(fd, buf, bytes), real.write(fd, buf, bytes));
+}
+
+HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    SEND(fd, false, real.writev(fd, iov, count), real.writev(fd, iov, count));
+}
+
+HOOK ssize_t sendfile(int out, int in, off_t *offset, size_t bytes)
+{
+    SEND(out, false, real.sendfile(out, in, offset, bytes), real.sendfile(out, in, offset, bytes));
+}
+
+HOOK ssize_t sendfile64(int out, int in, off64_t *offset, size_t bytes)
+{
+    SEND(out, false, real.sendfile64(out, in, offset, bytes), real.sendfile64(out, in, offset, bytes));
+}
+
+HOOK int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    struct conn *conn = conn_of(fd);
+    struct transfer transfer;
+    size_t bytes = 0;
+    if (!conn)
+        return real.sendmmsg(fd, messages, count, flags);
+    if (!transfer_write_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
+        return -1;
+    int result = real.sendmmsg(fd, messages, count, flags);
+    for (int i = 0; i < result; i++)
+        bytes += messages[i].msg_len;
+    transfer_write_end(&transfer, result, bytes);
+    return result;
+}
+
+/* A pipe on one side, a connection on the other: either end may be tracked. */
+HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t bytes, unsigned flags)
+{
+    struct conn *source = conn_of(in);
+    struct conn *target = conn_of(out);
+    struct transfer transfer;
+    ssize_t result;
+    if (!source && !target)
+        return real.splice(in, in_offset, out, out_offset, bytes, flags);
+    if (target) {
+        if (!transfer_write_begin(&transfer, target, out, false))
+            return -1;
+        result = real.splice(in, in_offset, out, out_offset, bytes, flags);
+        transfer_write_end(&transfer, result, result > 0 ? (size_t)result : 0);
+        return result;
+    }
+    if (!transfer_read_begin(&transfer, source, in, false))
+        return -1;
+    do
+        result = real.splice(in, in_offset, out, out_offset, bytes, flags);
+    while (transfer_read_again(&transfer, &result, bytes));
+    return result;
+}

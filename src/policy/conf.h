@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ * The effective policy of one destination: the rows of tables/keys.tbl.h as 64-bit fields.
+ *
+ * Plain data of fixed width: it stands in the segment's rules as it is, and every policy step takes a
+ * pointer to it. Nobody but src/config writes one.
+ */
+#ifndef RESIL_POLICY_CONF_H
+#define RESIL_POLICY_CONF_H
+
+#include <stdint.h>
+
+#define CONF_OFF (-1)    /* the value of a key that is switched off */
+#define PPM      1000000 /* one whole, in the unit of PERCENT and FACTOR */
+
+enum key_kind { KIND_DURATION, KIND_COUNT, KIND_PERCENT, KIND_FACTOR, KIND_WORD, KIND_TEXT };
+
+enum key {
+#define KEY(field, name, kind, def, min, max, words, help) KEY_##field,
+#include "tables/keys.tbl.h"
+    KEY_COUNT
+};
+
+struct conf {
+#define KEY(field, name, kind, def, min, max, words, help) int64_t field;
+#include "tables/keys.tbl.h"
+};
+
+_Static_assert(sizeof(struct conf) == KEY_COUNT * sizeof(int64_t), "struct conf is an array of int64_t by enum key");
+
+/* Indices of the words of WORD keys, in the order of the table. */
+enum { MODE_ENFORCE, MODE_OBSERVE, MODE_OFF };
+enum { OPEN_FROM_TRIP, OPEN_FROM_LAST_FAILURE };
+enum { HALFOPEN_STRICT, HALFOPEN_RATIO };
+enum { SUCCESS_ON_RESPONSE, SUCCESS_ON_CONNECT };
+enum { SCOPE_ENDPOINT, SCOPE_DESTINATION };
+enum { FIRST_BYTE_AUTO, FIRST_BYTE_CLIENT, FIRST_BYTE_SERVER, FIRST_BYTE_NONE };
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * Arithmetic of window buckets. */
+#include "policy/window.h"
+
+enum { EPOCH_BITS = 22, GENERATION_BITS = 6, COUNT_BITS = 12 };
+#define MASK(bits) ((1ull << (bits)) - 1)
+
+struct bucket {
+    uint32_t epoch, generation, ok, failed, slow;
+};
+
+static struct bucket unpack(uint64_t word)
+{
+    return (struct bucket){
+        .epoch = (uint32_t)(word >> 42),
+        .generation = (uint32_t)(word >> 36 & MASK(GENERATION_BITS)),
+        .ok = (uint32_t)(word >> 24 & MASK(COUNT_BITS)),
+        .failed = (uint32_t)(word >> 12 & MASK(COUNT_BITS)),
+        .slow = (uint32_t)(word & MASK(COUNT_BITS)),
+    };
+}
+
+static uint64_t pack(struct bucket bucket)
+{
+    return (uint64_t)bucket.epoch << 42 | (uint64_t)bucket.generation << 36 | (uint64_t)bucket.ok << 24 |
+           (uint64_t)bucket.failed << 12 | bucket.slow;
+}
+
+uint64_t window_epoch(uint64_t now_ns, int64_t window_ns)
+{
+    uint64_t tenth_ns = (uint64_t)window_ns / WINDOW_BUCKETS;
+    return tenth_ns ? now_ns / tenth_ns : 0;
+}
+
+uint64_t window_add(uint64_t word, uint64_t epoch, uint32_t generation, bool failed, bool slow)
+{
+    struct bucket bucket = unpack(word);
+    uint32_t mine = (uint32_t)(epoch & MASK(EPOCH_BITS));
+    uint32_t own = generation & (uint32_t)MASK(GENERATION_BITS);
+    if (word == 0 || bucket.epoch != mine || bucket.generation != own)
+        bucket = (struct bucket){.epoch = mine, .generation = own};
+    if (bucket.ok == WINDOW_COUNT_MAX || bucket.failed == WINDOW_COUNT_MAX) {
+        bucket.ok /= 2;
+        bucket.failed /= 2;
+        bucket.slow /= 2;
+    }
+    bucket.ok += !failed;
+    bucket.failed += failed;
+    if (slow && bucket.slow < WINDOW_COUNT_MAX)
+        bucket.slow++;
+    return pack(bucket);
+}
+
+void window_add_to(struct window_sum *sum, uint64_t word, uint64_t epoch, uint32_t generation)
+{
+    struct bucket bucket = unpack(word);
+    uint32_t age = (uint32_t)((epoch - bucket.epoch) & MASK(EPOCH_BITS));
+    if (word == 0 || age >= WINDOW_BUCKETS || bucket.generation != (generation & MASK(GENERATION_BITS)))
+        return;
+    sum->calls += bucket.ok + bucket.failed;
+    sum->failed += bucket.failed;
+    sum->slow += bucket.slow;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT
+ * Driving the breaker's steps over shared memory. */
+#include "segment/gate.h"
+
+#include "base/clock.h"
+#include "policy/lease.h"
+#include "segment/events.h"
+#include "segment/registry.h"
+
+_Static_assert((int)SEG_BUCKETS == (int)WINDOW_BUCKETS, "the row holds the window");
+
+static struct seg_row *row_of(const struct gate *gate)
+{
+    return seg_row(gate->segment, gate->row);
+}
+
+enum reason gate_reason(const struct seg_row *row, uint64_t *wall_ms)
+{
+    uint64_t mark = atomic_load_explicit(&row->breaker_mark, memory_order_relaxed);
+    uint32_t reason = (uint32_t)(mark >> 56);
+    *wall_ms = mark & ((1ull << 56) - 1);
+    return reason < REASON_COUNT ? (enum reason)reason : REASON_NONE;
+}
+
+static void announce(const struct gate *gate, enum state from, enum state to, enum reason reason)
+{
+    static const unsigned char counters[] = {
+        [STATE_CLOSED] = COUNTER_closed, [STATE_OPEN] = COUNTER_opened, [STATE_HALF_OPEN] = COUNTER_half_opened};
+    struct seg_row *row = row_of(gate);
+    uint64_t mark = (uint64_t)reason << 56 | clock_wall_ns() / (uint64_t)NS_PER_MS;
+    atomic_store_explicit(&row->breaker_mark, mark, memory_order_relaxed);
+    seg_count(row, counters[to], 1);
+    struct event event = {
+        .kind = reason == REASON_RESET ? EVENT_RESET : EVENT_STATE,
+        .row = gate->row,
+        .from = from,
+        .to = to,
+        .reason = reason,
+        .program = gate->program,
+    };
+    event_write(gate->segment, &event);
+}
+
+/* Commits a step. False when the word moved meanwhile: the caller takes the step anew from *word. */
+static bool commit(const struct gate *gate, uint64_t *word, const struct breaker_step *step, enum state from)
+{
+    if (!step->changed)
+        return true;
+    if (!atomic_compare_exchange_strong(&row_of(gate)->breaker, word, breaker_pack(&step->next)))
+        return false;
+    if (step->reason != REASON_NONE)
+        announce(gate, from, (enum state)step->next.state, step->reason);
+    return true;
+}
+
+static bool take_free_lease(const struct gate *gate, const struct breaker_step *step, uint64_t lease, uint64_t now_ns,
+                            struct admission *admission)
+{
+    struct seg_row *row = row_of(gate);
+    for (uint32_t i = 0; i < step->lease_limit && i < SEG_LEASES; i++) {
+        uint64_t seen = atomic_load(&row->lease[i]);
+        if (!lease_is_held(seen, step->next.generation, now_ns) &&
+            atomic_compare_exchange_strong(&row->lease[i], &seen, lease)) {
+            admission->lease_index = i;
+            admission->lease = lease;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Leases whose owner died are free at once. The lease names the low bits of the owner word only; they are compared
+ * with whoever stands at that index now. */
+static bool reclaim_leases(const struct gate *gate, uint32_t limit)
+{
+    struct seg_row *row = row_of(gate);
+    bool any = false;
+    for (uint32_t i = 0; i < limit && i < SEG_LEASES; i++) {
+        uint64_t lease = atomic_load(&row->lease[i]);
+        uint32_t owner = registry_owner_at(gate->segment, owner_index(lease_owner(lease)));
+        uint32_t mask = (1u << LEASE_OWNER_BITS) - 1;
+        bool same = owner != 0 && (owner & mask) == lease_owner(lease);
+        if (lease == 0 || (same && registry_alive(gate->segment, owner)))
+            continue;
+        if (atomic_compare_exchange_strong(&row->lease[i], &lease, 0)) {
+            seg_count(row, COUNTER_reclaimed, 1);
+            any = true;
+        }
+    }
+    return any;
+}
+
+static enum verdict take_lease(const struct gate *gate, const struct breaker_step *step, uint64_t now_ns,
+                               struct admission *admission)
+{
+    const struct conf *conf = gate->conf;
+    uint64_t expiry_ns = now_ns + lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns);
+    uint64_t lease = lease_pack(step->next.generation, gate->owner, expiry_ns);
+    if (!take_free_lease(gate, step, lease, now_ns, admission) &&
+        !(reclaim_leases(gate, step->lease_limit) && take_free_lease(gate, step, lease, now_ns, admission)))
+        return VERDICT_PROBE_BUSY;
+    admission->ticket.probe = true;
+    seg_count(row_of(gate), COUNTER_probes, 1);
+    return VERDICT_ADMIT;
+}
+
+enum verdict gate_admit(const struct gate *gate, uint64_t now_ns, struct admission *admission)
+{
+    struct seg_row *row = row_of(gate);
+    uint32_t forced = atomic_load_explicit(&row->forced, memory_order_relaxed);
+    uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
+    *admission = (struct admission){0};
+    if (forced == STATE_FORCED_OPEN || forced == STATE_DRAINING)
+        return VERDICT_BREAKER_OPEN;
+    for (;;) {
+        struct breaker now = breaker_unpack(word);
+        admission->ticket.generation = now.generation;
+        if (now.state == STATE_CLOSED || forced == STATE_FORCED_CLOSED)
+            return VERDICT_ADMIT;
+        struct breaker_step step = breaker_admit(&now, gate->conf, now_ns);
+        if (!commit(gate, &word, &step, (enum state)now.state))
+            continue;
+        admission->ticket.generation = step.next.generation;
+        return step.needs_lease ? take_lease(gate, &step, now_ns, admission) : step.verdict;
+    }
+}
+
+void gate_ticket(const struct gate *gate, struct admission *admission)
+{
+    struct breaker now = breaker_unpack(atomic_load_explicit(&row_of(gate)->breaker, memory_order_relaxed));
+    *admission = (struct admission){.ticket = {.generation = now.generation}};
+}
+
+void gate_sum(const struct seg_row *row, const struct conf *conf, uint32_t generation, uint64_t now_ns,
+              struct window_sum *sum)
+{
+    uint64_t epoch = window_epoch(now_ns, conf->breaker_window_ns);
+    *sum = (struct window_sum){0};
+    for (int i = 0; i < SEG_BUCKETS; i++)
+        window_add_to(sum, atomic_load_explicit(&row->bucket[i], memory_order_relaxed), epoch, generation);
+}
+
+/* After a gap as long as the window every bucket is stale; their short epochs must not come round again. */
+static void advance_window(struct seg_row *row, uint64_t epoch)
+{
+    uint64_t newest = atomic_load_explicit(&row->window_epoch, memory_order_relaxed);
+    if (epoch <= newest || !atomic_compare_exchange_strong(&row->window_epoch, &newest, epoch))
+        return;
+    if (epoch - newest >= SEG_BUCKETS)
+        for (int i = 0; i < SEG_BUCKETS; i++)
+            atomic_store_explicit(&row->bucket[i], 0, memory_order_relaxed);
+}
+
+static void count_in_window(const struct gate *gate, uint32_t generation, bool failed, bool slow, uint64_t now_ns)
+{
+    struct seg_row *row = row_of(gate);
+    uint64_t epoch = window_epoch(now_ns, gate->conf->breaker_window_ns);
+    advance_window(row, epoch);
+    _Atomic uint64_t *bucket = &row->bucket[epoch % SEG_BUCKETS];
+    uint64_t seen = atomic_load_explicit(bucket, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(bucket, &seen, window_add(seen, epoch, generation, failed, slow)))
+        ;
+}
+
+static bool needs_window(const struct conf *conf)
+{
+    return conf->breaker_ratio_ppm > 0 || conf->breaker_errors > 0 || conf->breaker_slow_time_ns > 0;
+}
+
+void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
+                 uint64_t random)
+{
+    struct seg_row *row = row_of(gate);
+    uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
+    struct window_sum sum = {0};
+    bool counted = false;
+    for (;;) {
+        struct breaker now = breaker_unpack(word);
+        bool current = now.state == STATE_CLOSED && now.generation == admission->ticket.generation;
+        if (current && outcome != OUTCOME_IGNORED && needs_window(gate->conf)) {
+            if (!counted)
+                count_in_window(gate, now.generation, outcome == OUTCOME_FAILURE, slow, now_ns);
+            counted = true;
+            gate_sum(row, gate->conf, now.generation, now_ns, &sum);
+        }
+        struct breaker_step step =
+            breaker_result(&now, gate->conf, admission->ticket, outcome, slow, &sum, now_ns, random);
+        if (!commit(gate, &word, &step, (enum state)now.state))
+            continue;
+        if (step.late)
+            seg_count(row, COUNTER_late, 1);
+        break;
+    }
+    gate_give_back(gate, admission);
+}
+
+void gate_give_back(const struct gate *gate, struct admission *admission)
+{
+    uint64_t lease = admission->lease;
+    if (lease != 0)
+        atomic_compare_exchange_strong(&row_of(gate)->lease[admission->lease_index], &lease, 0);
+    admission->lease = 0;
+}
+
+void gate_reset(const struct gate *gate)
+{
+    struct seg_row *row = row_of(gate);
+    uint64_t word = atomic_load(&row->breaker);
+    atomic_store(&row->forced, 0);
+    for (;;) {
+        struct breaker now = breaker_unpack(word);
+        struct breaker_step step = breaker_reset(&now);
+        if (commit(gate, &word, &step, (enum state)now.state))
+            return;
+    }
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ * The breaker of a row: compare-and-swap loops around the pure steps of src/policy.
+ *
+ * Who may move what: any process, at any time. The word of the breaker moves only by whole steps. A
+ * transition is announced (counter, event) by the process whose compare-and-swap won; if it dies before,
+ * the state is right and only the announcement is missing. Any thread; signal safe; no allocation.
+ */
+#ifndef RESIL_SEGMENT_GATE_H
+#define RESIL_SEGMENT_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/breaker.h"
+#include "segment/segment.h"
+
+struct gate {
+    const struct segment *segment;
+    uint32_t row; /* where the breaker stands: an endpoint's row or its destination's */
+    const struct conf *conf;
+    uint32_t owner;
+    const char *program; /* for events */
+};
+
+/* What an admitted call keeps until its end. */
+struct admission {
+    struct ticket ticket;
+    uint32_t lease_index;
+    uint64_t lease; /* 0: none */
+};
+
+/* gate_admit(gate, now_ns, admission): the breaker's verdict; ADMIT fills *admission. */
+enum verdict gate_admit(const struct gate *gate, uint64_t now_ns, struct admission *admission);
+
+/* gate_result(gate, admission, observation, outcome, slow, now_ns, random): the end of a call; gives the lease back
+ * last. Moves the counters of the breaker; those of the observation are the caller's. */
+void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
+                 uint64_t random);
+
+/* gate_ticket(gate, admission): a ticket for a further call on a connection that is admitted already. */
+void gate_ticket(const struct gate *gate, struct admission *admission);
+
+/* gate_give_back(gate, admission): the call ended without a result. */
+void gate_give_back(const struct gate *gate, struct admission *admission);
+
+/* gate_reset(gate): resctl reset. Also clears a forced state. */
+void gate_reset(const struct gate *gate);
+
+/* gate_sum(row, conf, now_ns, sum): the window as a reader sees it. */
+void gate_sum(const struct seg_row *row, const struct conf *conf, uint32_t generation, uint64_t now_ns,
+              struct window_sum *sum);
+
+/* Why and when (wall clock, ms) the breaker entered its state; for display. */
+enum reason gate_reason(const struct seg_row *row, uint64_t *wall_ms);
+
+#endif

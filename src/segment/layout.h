@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ * The layout of the shared segment: the one description of it, included by the library and by resctl.
+ *
+ * Owns nothing and contains no code. Fixed-width types only, no pointers, no bool, no enum: 32- and
+ * 64-bit processes share one segment. Every offset is asserted below; a change of any of them is a new
+ * SEG_MAJOR, an addition in spare bytes a new SEG_MINOR.
+ *
+ * Beside each shared word stands who writes it. "Any" means any attached process, at any time, from
+ * any thread or signal handler, by a compare-and-swap or an atomic add; a writer may die after any
+ * instruction, and the comment then says what repairs the word.
+ */
+#ifndef RESIL_SEGMENT_LAYOUT_H
+#define RESIL_SEGMENT_LAYOUT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SEG_MAGIC 0x4745534c49534552ull /* "RESILSEG" in memory order on little-endian machines */
+#define SEG_MAJOR 1u
+#define SEG_MINOR 0u
+
+enum {
+    SEG_ALIGN = 65536,  /* regions begin on the largest page size that we may meet (aarch64) */
+    SEG_COUNTERS = 64,  /* counter words in a row */
+    SEG_DIRECTORY = 64, /* entries of the counter directory */
+    SEG_ROWS = 1024,    /* destinations and endpoints together */
+    SEG_PROCESSES = 4096,
+    SEG_LEDGER = 65536, /* open connections */
+    SEG_UNMATCHED = 256,
+    SEG_EVENTS_LIFE = 1024,
+    SEG_EVENTS_REFUSAL = 2048,
+    SEG_RULES_SLOTS = 2,
+    SEG_RULES_BYTES = 1 << 20, /* of one slot */
+    SEG_LEASES = 32,           /* probes of one breaker */
+    SEG_BUCKETS = 10,          /* tenths of a window */
+    SEG_HIST = 104,            /* log-linear: four buckets an octave, in microseconds */
+    SEG_NAME = 64,             /* a destination's name with its NUL */
+    SEG_LABEL = 112,           /* an endpoint as shown: "[addr]:port" or a socket's path */
+    SEG_PROGRAM = 16
+};
+
+/* Regions, in the order of the file. */
+enum seg_region {
+    SEG_R_DIRECTORY,
+    SEG_R_RULES,
+    SEG_R_ROWS,
+    SEG_R_PROCESSES,
+    SEG_R_LEDGER,
+    SEG_R_UNMATCHED,
+    SEG_R_EVENTS_LIFE,
+    SEG_R_EVENTS_REFUSAL,
+    SEG_REGIONS
+};
+
+struct seg_region_entry {
+    uint64_t offset;
+    uint32_t record_bytes;
+    uint32_t records;
+};
+
+/* First page. Written by the creator before `magic` is published with release, except where noted. */
+struct seg_header {
+    _Atomic uint64_t magic;
+    uint32_t major;
+    uint32_t minor;
+    _Atomic uint32_t off; /* resctl: the kill switch, read first by every hook; this offset never changes */
+    uint32_t reserved0;
+    _Atomic uint64_t off_until_ns; /* resctl: end of the kill switch, 0 = until turned on; this offset never changes */
+    uint64_t total_bytes;
+    uint32_t header_bytes;
+    uint32_t uid;
+    uint8_t boot_id[16];
+    int64_t clock_offset_ns; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC of the creator: another time namespace shows */
+    uint64_t created_ns;     /* CLOCK_MONOTONIC */
+    uint64_t created_wall_ns;
+    int32_t sem_id; /* SysV set that holds one unit for each live process, -1 = none */
+    uint32_t reserved1;
+    uint64_t ipc_ns;             /* inode of the creator's IPC namespace: sem_id means something only there */
+    uint64_t pid_ns;             /* likewise for start times in /proc */
+    _Atomic uint64_t generation; /* publisher: rules generation, 0 = none yet; slot = generation % SEG_RULES_SLOTS */
+    _Atomic uint64_t publisher;  /* owner word of who publishes now, 0 = nobody; a dead owner's is taken over */
+    _Atomic uint64_t loaded_wall_ns;
+    _Atomic uint32_t loaded_pid;
+    _Atomic uint32_t ledger_used;    /* any: no ledger entry at or above this index was ever used; only grows */
+    _Atomic uint32_t rows_used;      /* any: likewise for rows */
+    _Atomic uint32_t processes_used; /* any: likewise for processes */
+    _Atomic uint64_t dropped;        /* any: connections or rows that found their table full: passed through */
+    _Atomic uint64_t doubts;         /* any: calls passed through because of an internal doubt */
+    _Atomic uint64_t foreign;        /* any: stream connects that no destination matched */
+    _Atomic uint64_t event_seq[2];   /* any: next sequence number of each ring */
+    struct seg_region_entry region[SEG_REGIONS];
+    uint64_t file_mtime_ns; /* publisher: of the configuration file as compiled */
+    uint64_t file_bytes;
+    char config_path[512];   /* publisher: "" when built in */
+    char config_error[1024]; /* publisher: first errors of a file that could not be used, "" when good */
+    uint8_t spare[2048];
+};
+
+/* Counter directory: the names of the counters of a row, so that readers need no table. */
+struct seg_counter {
+    char name[32];
+    char unit[16];
+    char help[144];
+};
+
+/* Latency histogram. Any process adds. */
+struct seg_hist {
+    _Atomic uint32_t bucket[SEG_HIST];
+    _Atomic uint64_t max_us;
+};
+
+/* A destination ("*") or one endpoint of it. */
+enum { ROW_FREE = 0, ROW_DESTINATION = 1, ROW_ENDPOINT = 2 };
+/* claim: 0 free, {hash of the key:62, 1} being filled, {hash, 3} ready. Whoever meets a row of its own hash
+ * that is not ready fills it as well: all bytes follow from the key, so a dead claimer costs nothing. */
+#define ROW_CLAIMED 1ull
+#define ROW_READY   3ull
+
+struct seg_row {
+    _Atomic uint64_t claim; /* any: 0 -> claimed -> ready, for ever (segment/rows.h) */
+    uint32_t kind;
+    uint32_t parent; /* row of the destination; of a destination, itself */
+    uint16_t family;
+    uint16_t port; /* host order */
+    uint32_t reserved0;
+    uint8_t addr[16];    /* v4 in the first four bytes */
+    char name[SEG_NAME]; /* the destination's */
+    char label[SEG_LABEL];
+    _Atomic uint32_t forced;  /* resctl: 0 or a STATE_* above HALF_OPEN */
+    _Atomic uint32_t speaks;  /* any: who was seen to speak first: 0 unknown, 1 client, 2 server */
+    _Atomic uint32_t retired; /* publisher: 1 when the current rules have no such destination */
+    uint32_t reserved1;
+    _Atomic uint64_t breaker;             /* any: packed struct breaker, one CAS a step (policy/breaker.h) */
+    _Atomic uint64_t breaker_mark;        /* any: last transition, {reason, wall ms}: for display only */
+    _Atomic uint64_t window_epoch;        /* any: newest tenth ever written, only grows */
+    _Atomic uint64_t bucket[SEG_BUCKETS]; /* any: packed struct bucket (policy/window.h) */
+    _Atomic uint64_t
+        lease[SEG_LEASES];    /* any: packed struct lease (policy/lease.h), freed by holder, expiry or reaper */
+    _Atomic uint64_t account; /* any: the bulkhead's account word (segment/ledger.h) */
+    _Atomic uint64_t refused_event_ns;      /* any: when the last refusal became an event */
+    _Atomic uint64_t refused_since;         /* any: refusals since that event */
+    _Atomic uint64_t counter[SEG_COUNTERS]; /* any */
+    struct seg_hist connect;
+    struct seg_hist response;
+    uint8_t spare[56];
+};
+
+/* An attached process. */
+struct seg_process {
+    _Atomic uint64_t word; /* any: {state, generation}: segment/registry.h; freed by the reaper */
+    _Atomic uint32_t pid;
+    _Atomic uint32_t parent;     /* registry index + 1 of the process that forked this one, 0 = none */
+    _Atomic uint64_t start_time; /* /proc/PID/stat field 22 */
+    _Atomic uint64_t pid_ns;
+    _Atomic uint64_t attached_ns;
+    _Atomic uint64_t sem_ok; /* 1 when it holds its unit in the semaphore set */
+    char program[SEG_PROGRAM];
+    uint8_t spare[64];
+};
+
+/* One open connection. */
+struct seg_entry {
+    _Atomic uint64_t word;   /* any: {state, generation, owner}: segment/ledger.h; freed by owner or reaper */
+    _Atomic uint64_t cookie; /* owner, before the entry is held */
+    _Atomic uint64_t started_ns;
+    _Atomic uint32_t row; /* destination */
+    _Atomic uint32_t endpoint;
+    _Atomic uint32_t fd;
+    _Atomic uint32_t pid;
+    _Atomic uint64_t lease; /* {lease index + 1, lease word tag}: a dead owner's probe goes back with the slot */
+    uint8_t spare[16];
+};
+
+struct seg_unmatched {
+    _Atomic uint64_t claim;
+    _Atomic uint64_t count;
+    _Atomic uint64_t last_ns;
+    uint16_t family;
+    uint16_t port;
+    uint32_t reserved0;
+    uint8_t addr[16];
+    char label[80];
+};
+
+/* Event. seq is written 0 first and last the true number with release: a reader that sees the same
+ * non-zero seq before and after its copy has a whole event; a writer that died leaves 0. */
+struct seg_event {
+    _Atomic uint64_t seq; /* number + 1 */
+    uint64_t time_ns;     /* CLOCK_MONOTONIC */
+    uint64_t wall_ns;
+    uint32_t kind; /* EVENT_* */
+    uint32_t pid;
+    uint32_t from; /* STATE_* */
+    uint32_t to;
+    uint32_t reason; /* REASON_* of a state, VERDICT_* of a refusal, OBSERVATION_* of a failure */
+    uint32_t error;  /* errno, or 0 */
+    uint64_t count;  /* how many this stands for */
+    char program[SEG_PROGRAM];
+    char name[SEG_NAME];
+    char label[SEG_LABEL];
+};
+
+#define AT(type, field, offset) _Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
+#define SIZE(type, bytes)       _Static_assert(sizeof(struct type) == (bytes), #type)
+
+AT(seg_header, magic, 0);
+AT(seg_header, major, 8);
+AT(seg_header, minor, 12);
+AT(seg_header, off, 16);
+AT(seg_header, off_until_ns, 24);
+AT(seg_header, total_bytes, 32);
+AT(seg_header, header_bytes, 40);
+AT(seg_header, uid, 44);
+AT(seg_header, boot_id, 48);
+AT(seg_header, clock_offset_ns, 64);
+AT(seg_header, created_ns, 72);
+AT(seg_header, created_wall_ns, 80);
+AT(seg_header, sem_id, 88);
+AT(seg_header, ipc_ns, 96);
+AT(seg_header, pid_ns, 104);
+AT(seg_header, generation, 112);
+AT(seg_header, publisher, 120);
+AT(seg_header, loaded_wall_ns, 128);
+AT(seg_header, loaded_pid, 136);
+AT(seg_header, ledger_used, 140);
+AT(seg_header, rows_used, 144);
+AT(seg_header, processes_used, 148);
+AT(seg_header, dropped, 152);
+AT(seg_header, doubts, 160);
+AT(seg_header, foreign, 168);
+AT(seg_header, event_seq, 176);
+AT(seg_header, region, 192);
+AT(seg_header, file_mtime_ns, 320);
+AT(seg_header, file_bytes, 328);
+AT(seg_header, config_path, 336);
+AT(seg_header, config_error, 848);
+AT(seg_header, spare, 1872);
+SIZE(seg_header, 3920);
+
+AT(seg_counter, unit, 32);
+AT(seg_counter, help, 48);
+SIZE(seg_counter, 192);
+
+AT(seg_hist, max_us, 416);
+SIZE(seg_hist, 424);
+
+AT(seg_row, claim, 0);
+AT(seg_row, kind, 8);
+AT(seg_row, parent, 12);
+AT(seg_row, family, 16);
+AT(seg_row, port, 18);
+AT(seg_row, addr, 24);
+AT(seg_row, name, 40);
+AT(seg_row, label, 104);
+AT(seg_row, forced, 216);
+AT(seg_row, speaks, 220);
+AT(seg_row, retired, 224);
+AT(seg_row, breaker, 232);
+AT(seg_row, breaker_mark, 240);
+AT(seg_row, window_epoch, 248);
+AT(seg_row, bucket, 256);
+AT(seg_row, lease, 336);
+AT(seg_row, account, 592);
+AT(seg_row, refused_event_ns, 600);
+AT(seg_row, refused_since, 608);
+AT(seg_row, counter, 616);
+AT(seg_row, connect, 1128);
+AT(seg_row, response, 1552);
+AT(seg_row, spare, 1976);
+SIZE(seg_row, 2032);
+
+AT(seg_process, pid, 8);
+AT(seg_process, parent, 12);
+AT(seg_process, start_time, 16);
+AT(seg_process, pid_ns, 24);
+AT(seg_process, attached_ns, 32);
+AT(seg_process, sem_ok, 40);
+AT(seg_process, program, 48);
+SIZE(seg_process, 128);
+
+AT(seg_entry, cookie, 8);
+AT(seg_entry, started_ns, 16);
+AT(seg_entry, row, 24);
+AT(seg_entry, endpoint, 28);
+AT(seg_entry, fd, 32);
+AT(seg_entry, pid, 36);
+AT(seg_entry, lease, 40);
+SIZE(seg_entry, 64);
+
+AT(seg_unmatched, count, 8);
+AT(seg_unmatched, last_ns, 16);
+AT(seg_unmatched, family, 24);
+AT(seg_unmatched, port, 26);
+AT(seg_unmatched, addr, 32);
+AT(seg_unmatched, label, 48);
+SIZE(seg_unmatched, 128);
+
+AT(seg_event, time_ns, 8);
+AT(seg_event, wall_ns, 16);
+AT(seg_event, kind, 24);
+AT(seg_event, pid, 28);
+AT(seg_event, from, 32);
+AT(seg_event, to, 36);
+AT(seg_event, reason, 40);
+AT(seg_event, error, 44);
+AT(seg_event, count, 48);
+AT(seg_event, program, 56);
+AT(seg_event, name, 72);
+AT(seg_event, label, 136);
+SIZE(seg_event, 248);
+
+/* Where the regions begin. The header's region table repeats it for readers of other versions; we compare it
+ * when we open a segment and compute afterwards, for the page stays writable by others. */
+#define SEG_NEXT(at, type, records) (((at) + sizeof(type) * (records) + SEG_ALIGN - 1) / SEG_ALIGN * SEG_ALIGN)
+#define SEG_AT_DIRECTORY            ((size_t)SEG_ALIGN)
+#define SEG_AT_RULES                SEG_NEXT(SEG_AT_DIRECTORY, struct seg_counter, SEG_DIRECTORY)
+#define SEG_AT_ROWS                 SEG_NEXT(SEG_AT_RULES, uint8_t[SEG_RULES_BYTES], SEG_RULES_SLOTS)
+#define SEG_AT_PROCESSES            SEG_NEXT(SEG_AT_ROWS, struct seg_row, SEG_ROWS)
+#define SEG_AT_LEDGER               SEG_NEXT(SEG_AT_PROCESSES, struct seg_process, SEG_PROCESSES)
+#define SEG_AT_UNMATCHED            SEG_NEXT(SEG_AT_LEDGER, struct seg_entry, SEG_LEDGER)
+#define SEG_AT_EVENTS_LIFE          SEG_NEXT(SEG_AT_UNMATCHED, struct seg_unmatched, SEG_UNMATCHED)
+#define SEG_AT_EVENTS_REFUSAL       SEG_NEXT(SEG_AT_EVENTS_LIFE, struct seg_event, SEG_EVENTS_LIFE)
+#define SEG_BYTES                   SEG_NEXT(SEG_AT_EVENTS_REFUSAL, struct seg_event, SEG_EVENTS_REFUSAL)
+
+_Static_assert(sizeof(struct seg_header) <= SEG_ALIGN, "the header fits before the first region");
+_Static_assert(SEG_AT_RULES == 131072 && SEG_AT_ROWS == 2228224 && SEG_AT_PROCESSES == 4325376, "regions");
+_Static_assert(SEG_AT_LEDGER == 4849664 && SEG_AT_UNMATCHED == 9043968 && SEG_AT_EVENTS_LIFE == 9109504, "regions");
+_Static_assert(SEG_AT_EVENTS_REFUSAL == 9371648 && SEG_BYTES == 9895936, "regions");
+
+#undef AT
+#undef SIZE
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must be lock-free in shared memory");
+
+#endif

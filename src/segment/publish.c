@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ * Publication of rules. */
+#include "segment/publish.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "config/rules.h"
+#include "real/raw.h"
+#include "segment/registry.h"
+
+bool publish_begin(const struct segment *segment, uint32_t owner)
+{
+    _Atomic uint64_t *publisher = &seg_header(segment)->publisher;
+    uint64_t holder = atomic_load(publisher);
+    if (holder != 0 && registry_alive(segment, (uint32_t)holder))
+        return false;
+    return atomic_compare_exchange_strong(publisher, &holder, owner);
+}
+
+void publish_end(const struct segment *segment, uint32_t owner)
+{
+    uint64_t holder = owner;
+    atomic_compare_exchange_strong(&seg_header(segment)->publisher, &holder, 0);
+}
+
+void publish_rules(struct segment *segment, const struct publication *publication)
+{
+    struct seg_header *header = seg_header(segment);
+    uint64_t next = atomic_load(&header->generation) + 1;
+    segment_protect_rules(segment, true);
+    memcpy(seg_rules_slot(segment, next), publication->block, publication->bytes);
+    segment_protect_rules(segment, false);
+    text_copy(header->config_path, sizeof header->config_path, publication->config_path);
+    header->config_error[0] = '\0';
+    header->file_mtime_ns = publication->file_mtime_ns;
+    header->file_bytes = publication->file_bytes;
+    atomic_store(&header->loaded_pid, (uint32_t)raw_getpid());
+    atomic_store(&header->loaded_wall_ns, clock_wall_ns());
+    atomic_store_explicit(&header->generation, next, memory_order_release);
+}
+
+void publish_error(struct segment *segment, const char *config_path, const char *text)
+{
+    struct seg_header *header = seg_header(segment);
+    text_copy(header->config_path, sizeof header->config_path, config_path);
+    text_copy(header->config_error, sizeof header->config_error, text);
+}
+
+size_t publish_size(const struct segment *segment)
+{
+    uint64_t generation = atomic_load_explicit(&seg_header(segment)->generation, memory_order_acquire);
+    if (generation == 0)
+        return 0;
+    struct rules head;
+    memcpy(&head, seg_rules_slot(segment, generation), sizeof head);
+    return head.bytes >= sizeof head && head.bytes <= SEG_RULES_BYTES ? head.bytes : 0;
+}
+
+size_t publish_copy(const struct segment *segment, void *out, size_t size, uint64_t *generation)
+{
+    const struct seg_header *header = seg_header(segment);
+    for (int round = 0; round < 3; round++) {
+        uint64_t before = atomic_load_explicit(&header->generation, memory_order_acquire);
+        size_t bytes = publish_size(segment);
+        if (bytes == 0 || bytes > size)
+            return 0;
+        memcpy(out, seg_rules_slot(segment, before), bytes);
+        atomic_thread_fence(memory_order_acquire);
+        *generation = before;
+        if (atomic_load_explicit(&header->generation, memory_order_relaxed) == before)
+            return bytes;
+    }
+    return 0;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT
+ * Joining, judging, burying. */
+#include "segment/registry.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "real/raw.h"
+#include "segment/ipc.h"
+
+enum { INDEX_BITS = 12, GENERATION_MASK = 0xfffff };
+_Static_assert(1 << INDEX_BITS == SEG_PROCESSES, "an owner word holds every index");
+
+static uint32_t generation_of(uint64_t word)
+{
+    return (uint32_t)(word >> 32) & GENERATION_MASK;
+}
+
+static enum process_state state_of(uint64_t word)
+{
+    return (enum process_state)(uint32_t)word;
+}
+
+static uint64_t make_word(uint32_t generation, enum process_state state)
+{
+    return (uint64_t)(generation & GENERATION_MASK) << 32 | (uint32_t)state;
+}
+
+static uint32_t make_owner(uint32_t generation, uint32_t index)
+{
+    return generation << INDEX_BITS | index;
+}
+
+uint32_t registry_owner_at(const struct segment *segment, uint32_t index)
+{
+    uint64_t word = atomic_load_explicit(&seg_process(segment, index)->word, memory_order_acquire);
+    return state_of(word) == PROCESS_FREE ? 0 : make_owner(generation_of(word), index);
+}
+
+static void free_entry(struct seg_process *entry, uint64_t word)
+{
+    uint32_t next = generation_of(word) + 1;
+    if ((next & GENERATION_MASK) == 0)
+        next = 1; /* owner words are never 0 */
+    atomic_compare_exchange_strong(&entry->word, &word, make_word(next, PROCESS_FREE));
+}
+
+void registry_bury(const struct segment *segment, uint32_t owner)
+{
+    struct seg_process *entry = seg_process(segment, owner_index(owner));
+    uint64_t word = atomic_load(&entry->word);
+    if (state_of(word) != PROCESS_FREE && make_owner(generation_of(word), owner_index(owner)) == owner)
+        free_entry(entry, word);
+}
+
+/* Judges by /proc, which is only meaningful in the pid namespace of the entry. */
+static bool alive_by_start_time(const struct segment *segment, const struct seg_process *entry)
+{
+    bool exists;
+    uint64_t noted = atomic_load(&entry->start_time);
+    uint32_t pid = atomic_load(&entry->pid);
+    if (!segment->same_pid_ns || pid == 0 || atomic_load(&entry->pid_ns) != seg_header(segment)->pid_ns)
+        return true; /* unknown is alive */
+    uint64_t seen = ipc_start_time((int)pid, &exists);
+    return exists && (seen == 0 || noted == 0 || seen == noted);
+}
+
+bool registry_alive(const struct segment *segment, uint32_t owner)
+{
+    const struct seg_process *entry = seg_process(segment, owner_index(owner));
+    uint64_t word = atomic_load_explicit(&entry->word, memory_order_acquire);
+    if (owner == 0 || state_of(word) == PROCESS_FREE || make_owner(generation_of(word), owner_index(owner)) != owner)
+        return false;
+    if (atomic_load(&entry->sem_ok) && segment->sem_usable) {
+        int value = ipc_sem_value(seg_header(segment)->sem_id, owner_index(owner));
+        if (value >= 0)
+            return value > 0;
+    }
+    return alive_by_start_time(segment, entry);
+}
+
+/* After an exec the new program finds the entry of the old one: same process, other owner. */
+static void retire_own_past(const struct segment *segment, uint32_t pid, uint64_t start_time, uint64_t pid_ns)
+{
+    uint32_t used = atomic_load(&seg_header(segment)->processes_used);
+    for (uint32_t i = 0; i < used && i < SEG_PROCESSES; i++) {
+        struct seg_process *entry = seg_process(segment, i);
+        uint64_t word = atomic_load(&entry->word);
+        if (state_of(word) == PROCESS_LIVE && atomic_load(&entry->pid) == pid &&
+            atomic_load(&entry->start_time) == start_time && atomic_load(&entry->pid_ns) == pid_ns)
+            free_entry(entry, word);
+    }
+}
+
+static bool claim(struct seg_process *entry, uint64_t *word)
+{
+    *word = atomic_load(&entry->word);
+    if (state_of(*word) != PROCESS_FREE)
+        return false;
+    uint32_t generation = generation_of(*word) ? generation_of(*word) : 1;
+    uint64_t claimed = make_word(generation, PROCESS_CLAIMED);
+    if (!atomic_compare_exchange_strong(&entry->word, word, claimed))
+        return false;
+    *word = claimed;
+    return true;
+}
+
+static uint32_t fill(const struct segment *segment, uint32_t index, uint64_t word, uint32_t parent, const char *program,
+                     uint64_t start_time, uint64_t pid_ns)
+{
+    const struct seg_header *header = seg_header(segment);
+    struct seg_process *entry = seg_process(segment, index);
+    atomic_store(&entry->sem_ok, 0);
+    atomic_store(&entry->start_time, start_time);
+    atomic_store(&entry->pid_ns, pid_ns);
+    atomic_store(&entry->pid, (uint32_t)raw_getpid());
+    atomic_store(&entry->parent, parent ? owner_index(parent) + 1 : 0);
+    atomic_store(&entry->attached_ns, clock_now_ns());
+    text_copy(entry->program, sizeof entry->program, program);
+    /* A unit that an earlier exec of this process took at this index is still counted: one more is harmless,
+     * for both go when the process ends. */
+    if (segment->sem_usable && ipc_sem_take_unit(header->sem_id, index))
+        atomic_store(&entry->sem_ok, 1);
+    atomic_store_explicit(&entry->word, make_word(generation_of(word), PROCESS_LIVE), memory_order_release);
+    return make_owner(generation_of(word), index);
+}
+
+static void raise_used(_Atomic uint32_t *used, uint32_t at_least)
+{
+    uint32_t seen = atomic_load(used);
+    while (seen < at_least && !atomic_compare_exchange_weak(used, &seen, at_least))
+        ;
+}
+
+static void bury_the_dead(const struct segment *segment)
+{
+    for (uint32_t i = 0; i < SEG_PROCESSES; i++) {
+        uint32_t owner = registry_owner_at(segment, i);
+        if (owner && !registry_alive(segment, owner))
+            registry_bury(segment, owner);
+    }
+}
+
+uint32_t registry_join(const struct segment *segment, uint32_t parent, const char *program)
+{
+    bool exists;
+    uint64_t word;
+    uint64_t start_time = ipc_start_time(raw_getpid(), &exists);
+    uint64_t pid_ns = ipc_namespace("pid");
+    retire_own_past(segment, (uint32_t)raw_getpid(), start_time, pid_ns);
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < SEG_PROCESSES; i++) {
+            if (!claim(seg_process(segment, i), &word))
+                continue;
+            raise_used(&seg_header(segment)->processes_used, i + 1);
+            return fill(segment, i, word, parent, program, start_time, pid_ns);
+        }
+        bury_the_dead(segment);
+    }
+    return 0;
+}

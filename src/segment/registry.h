@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ * The process registry: who may own things in the segment, and who is still alive.
+ *
+ * An owner word is {generation:20, index:12}: the index of a registry entry and its generation; 0 is
+ * nobody. A process is dead when its entry says so, when its entry has another generation, when its
+ * unit in the semaphore set is gone, or when /proc of the same pid namespace knows another start time;
+ * in every other case it counts as alive.
+ *
+ *   seg_process.word = generation:32 | state:32      FREE -> CLAIMED -> LIVE -> FREE (generation + 1)
+ *
+ * A joiner that dies while CLAIMED is found by its start time, or by its semaphore unit.
+ */
+#ifndef RESIL_SEGMENT_REGISTRY_H
+#define RESIL_SEGMENT_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "segment/segment.h"
+
+enum process_state { PROCESS_FREE, PROCESS_CLAIMED, PROCESS_LIVE };
+
+static inline uint32_t owner_index(uint32_t owner)
+{
+    return owner & (SEG_PROCESSES - 1);
+}
+
+/* registry_join(segment, parent, program): enters this process. parent: owner word of the process that forked it,
+ * or 0. Returns the owner word, 0 when the registry is full. An entry that this very process (same pid and start
+ * time) left behind at exec is retired first. Not signal safe; a few system calls. */
+uint32_t registry_join(const struct segment *segment, uint32_t parent, const char *program);
+
+/* registry_alive(segment, owner): see above. Writes nothing. Signal safe; at most a few system calls. */
+bool registry_alive(const struct segment *segment, uint32_t owner);
+
+/* registry_bury(segment, owner): makes a dead owner's entry free, so that whatever it owned is recognised without
+ * a system call from now on. Call only after registry_alive() said no. */
+void registry_bury(const struct segment *segment, uint32_t owner);
+
+/* The owner word that stands at this index now, whatever its state; 0 when the entry is free. */
+uint32_t registry_owner_at(const struct segment *segment, uint32_t index);
+
+#endif

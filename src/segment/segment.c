@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT
+ * Creation and validation of the segment file. */
+#include "segment/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crc32.h"
+#include "base/text.h"
+#include "real/raw.h"
+#include "segment/ipc.h"
+#include "tables/enums.h"
+
+/* Fills entry[] with the layout of this version and returns the size of the file. */
+static uint64_t lay_out(struct seg_region_entry entry[SEG_REGIONS])
+{
+    static const struct seg_region_entry layout[SEG_REGIONS] = {
+        {SEG_AT_DIRECTORY, sizeof(struct seg_counter), SEG_DIRECTORY},
+        {SEG_AT_RULES, SEG_RULES_BYTES, SEG_RULES_SLOTS},
+        {SEG_AT_ROWS, sizeof(struct seg_row), SEG_ROWS},
+        {SEG_AT_PROCESSES, sizeof(struct seg_process), SEG_PROCESSES},
+        {SEG_AT_LEDGER, sizeof(struct seg_entry), SEG_LEDGER},
+        {SEG_AT_UNMATCHED, sizeof(struct seg_unmatched), SEG_UNMATCHED},
+        {SEG_AT_EVENTS_LIFE, sizeof(struct seg_event), SEG_EVENTS_LIFE},
+        {SEG_AT_EVENTS_REFUSAL, sizeof(struct seg_event), SEG_EVENTS_REFUSAL},
+    };
+    memcpy(entry, layout, sizeof layout);
+    return SEG_BYTES;
+}
+
+static enum segment_result fail(struct segment *segment, enum segment_result result, const char *path, const char *why,
+                                long error)
+{
+    if (error)
+        text_format(segment->error, sizeof segment->error, "%s: %s (error %lld)", path, why, (long long)error);
+    else
+        text_format(segment->error, sizeof segment->error, "%s: %s", path, why);
+    return result;
+}
+
+void segment_path(char *out, size_t size, uint32_t uid, const char *config_path, const char *rules_text)
+{
+    if (!config_path && !rules_text) {
+        text_format(out, size, "/dev/shm/resil-%u-%u", SEG_MAJOR, uid);
+        return;
+    }
+    uint32_t hash = 0;
+    if (config_path)
+        hash = crc32_update(hash, config_path, strlen(config_path));
+    hash = crc32_update(hash, "\n", 1);
+    if (rules_text)
+        hash = crc32_update(hash, rules_text, strlen(rules_text));
+    text_format(out, size, "/dev/shm/resil-%u-%u-%x", SEG_MAJOR, uid, hash);
+}
+
+static void read_boot_id(uint8_t out[16])
+{
+    char text[64];
+    memset(out, 0, 16);
+    ssize_t length = raw_read_file("/proc/sys/kernel/random/boot_id", text, sizeof text);
+    int digits = 0;
+    for (ssize_t i = 0; i < length && digits < 32; i++) {
+        char c = text[i];
+        int value = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (value < 0)
+            continue;
+        out[digits / 2] = (uint8_t)(out[digits / 2] << 4 | value);
+        digits++;
+    }
+}
+
+/* Everything that is checked before a byte of the mapping is believed. */
+static enum segment_result check_file(struct segment *segment, const char *path, const struct raw_stat *st)
+{
+    if (!S_ISREG(st->mode))
+        return fail(segment, SEGMENT_UNUSABLE, path, "not a regular file", 0);
+    if (st->uid != geteuid() && geteuid() != 0)
+        return fail(segment, SEGMENT_UNUSABLE, path, "belongs to another user", 0);
+    if (st->mode & 022)
+        return fail(segment, SEGMENT_UNUSABLE, path, "writable by others (mode must be 0600)", 0);
+    if (st->links > 1)
+        return fail(segment, SEGMENT_UNUSABLE, path, "has more than one link", 0);
+    if (st->size < sizeof(struct seg_header))
+        return fail(segment, SEGMENT_UNUSABLE, path, "too short to be a segment", 0);
+    return SEGMENT_OK;
+}
+
+static enum segment_result check_header(struct segment *segment, const char *path, uint64_t file_bytes)
+{
+    const struct seg_header *header = seg_header(segment);
+    struct seg_region_entry expected[SEG_REGIONS];
+    uint64_t total = lay_out(expected);
+    uint8_t boot_id[16];
+
+    if (atomic_load_explicit(&header->magic, memory_order_acquire) != SEG_MAGIC)
+        return fail(segment, SEGMENT_UNUSABLE, path, "not a segment of libresil (wrong magic)", 0);
+    if (header->major != SEG_MAJOR) {
+        text_format(segment->error, sizeof segment->error, "%s: segment version %u.%u, this program speaks %u.%u", path,
+                    header->major, header->minor, SEG_MAJOR, SEG_MINOR);
+        return SEGMENT_VERSION;
+    }
+    if (file_bytes < total || header->total_bytes != total || memcmp(header->region, expected, sizeof expected) != 0)
+        return fail(segment, SEGMENT_UNUSABLE, path, "truncated, or its region table is damaged", 0);
+    read_boot_id(boot_id);
+    if (memcmp(boot_id, header->boot_id, sizeof boot_id) != 0)
+        return fail(segment, SEGMENT_STALE, path, "left over from an earlier boot", 0);
+    return SEGMENT_OK;
+}
+
+static void learn_namespaces(struct segment *segment)
+{
+    const struct seg_header *header = seg_header(segment);
+    segment->sem_usable = header->sem_id >= 0 && header->ipc_ns != 0 && header->ipc_ns == ipc_namespace("ipc");
+    segment->same_pid_ns = header->pid_ns != 0 && header->pid_ns == ipc_namespace("pid");
+}
+
+enum segment_result segment_open(struct segment *segment, const char *path, bool writable)
+{
+    struct raw_stat st;
+    memset(segment, 0, sizeof *segment);
+    text_copy(segment->path, sizeof segment->path, path);
+    int fd = raw_open(path, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+    if (fd == -ENOENT)
+        return fail(segment, SEGMENT_ABSENT, path, "no such segment", 0);
+    if (fd == -ELOOP)
+        return fail(segment, SEGMENT_UNUSABLE, path, "is a symbolic link", 0);
+    if (fd == -EISDIR)
+        return fail(segment, SEGMENT_UNUSABLE, path, "is a directory", 0);
+    if (fd < 0)
+        return fail(segment, SEGMENT_SYSTEM, path, "cannot open", -fd);
+
+    int error = raw_fstat(fd, &st);
+    enum segment_result result =
+        error ? fail(segment, SEGMENT_SYSTEM, path, "cannot stat", -error) : check_file(segment, path, &st);
+    if (result == SEGMENT_OK) {
+        /* Map no more than the file holds: touching a page beyond its end would be a SIGBUS. */
+        segment->bytes = st.size;
+        segment->base = raw_mmap(NULL, st.size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+        if (!segment->base)
+            result = fail(segment, SEGMENT_SYSTEM, path, "cannot map", 0);
+    }
+    raw_close(fd);
+    if (result != SEGMENT_OK)
+        return result;
+
+    result = check_header(segment, path, st.size);
+    if (result != SEGMENT_OK) {
+        raw_munmap(segment->base, segment->bytes);
+        segment->base = NULL;
+        return result;
+    }
+    segment->dev = st.dev;
+    segment->ino = st.ino;
+    learn_namespaces(segment);
+    if (writable)
+        segment_protect_rules(segment, false);
+    return SEGMENT_OK;
+}
+
+static void fill_directory(struct segment *segment)
+{
+    struct seg_counter *entry = (struct seg_counter *)(void *)(segment->base + SEG_AT_DIRECTORY);
+#define COUNTER(counter_name, counter_unit, counter_help)                                                              \
+    text_copy(entry->name, sizeof entry->name, #counter_name);                                                         \
+    text_copy(entry->unit, sizeof entry->unit, counter_unit);                                                          \
+    text_copy(entry->help, sizeof entry->help, counter_help);                                                          \
+    entry++;
+#include "tables/counters.tbl.h"
+}
+
+_Static_assert((int)COUNTER_COUNT <= (int)SEG_COUNTERS && (int)COUNTER_COUNT <= (int)SEG_DIRECTORY,
+               "a row holds every counter");
+
+/* Fills a zeroed mapping; the magic comes last. */
+static void initialise(struct segment *segment, bool shared)
+{
+    struct seg_header *header = seg_header(segment);
+    header->major = SEG_MAJOR;
+    header->minor = SEG_MINOR;
+    header->total_bytes = lay_out(header->region);
+    header->header_bytes = sizeof *header;
+    header->uid = geteuid();
+    read_boot_id(header->boot_id);
+    header->clock_offset_ns = clock_boot_offset_ns();
+    header->created_ns = clock_now_ns();
+    header->created_wall_ns = clock_wall_ns();
+    header->sem_id = shared ? ipc_sem_create(SEG_PROCESSES) : -1;
+    header->ipc_ns = ipc_namespace("ipc");
+    header->pid_ns = ipc_namespace("pid");
+    fill_directory(segment);
+    atomic_store_explicit(&header->magic, SEG_MAGIC, memory_order_release);
+}
+
+/* Reserves the pages: a sparse file on a full tmpfs would kill the host program with SIGBUS. */
+static int reserve(int fd, uint64_t bytes)
+{
+    int error = ipc_fallocate(fd, bytes);
+    if (error != -EOPNOTSUPP && error != -ENOSYS)
+        return error;
+    static const char zeros[4096];
+    for (uint64_t done = 0; done < bytes; done += sizeof zeros) {
+        ssize_t written = raw_write(fd, zeros, sizeof zeros);
+        if (written != (ssize_t)sizeof zeros)
+            return written < 0 ? (int)written : -ENOSPC;
+    }
+    return 0;
+}
+
+static enum segment_result fill_file(struct segment *segment, int fd, const char *path)
+{
+    struct seg_region_entry scratch[SEG_REGIONS];
+    segment->bytes = lay_out(scratch);
+    int error = reserve(fd, segment->bytes);
+    if (error)
+        return fail(segment, SEGMENT_SYSTEM, path, "cannot reserve the segment's memory", -error);
+    segment->base = raw_mmap(NULL, segment->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (!segment->base)
+        return fail(segment, SEGMENT_SYSTEM, path, "cannot map", 0);
+    initialise(segment, true);
+    return SEGMENT_OK;
+}
+
+/* rename without RENAME_NOREPLACE would take away a segment that others use; link() would show the file with
+ * two links for a moment, which segment_open() refuses: it serves where the flag is unknown. */
+static long put_in_place(const char *temporary, const char *path, bool replace)
+{
+    enum { NO_REPLACE = 1 };
+    long result =
+        raw_syscall(SYS_renameat2, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path, replace ? 0 : NO_REPLACE, 0);
+    if (result != -EINVAL || replace)
+        return result;
+    result = raw_syscall(SYS_linkat, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path, 0, 0);
+    if (result == 0)
+        raw_syscall(SYS_unlinkat, AT_FDCWD, (long)temporary, 0, 0, 0, 0);
+    return result;
+}
+
+enum segment_result segment_create(struct segment *segment, const char *path, bool replace)
+{
+    char temporary[SEGMENT_PATH + 32];
+    memset(segment, 0, sizeof *segment);
+    text_copy(segment->path, sizeof segment->path, path);
+    text_format(temporary, sizeof temporary, "%s.new-%d-%llx", path, raw_getpid(), (unsigned long long)clock_now_ns());
+    int fd = raw_open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail(segment, SEGMENT_SYSTEM, path, "cannot create", -fd);
+    enum segment_result result = fill_file(segment, fd, path);
+    int32_t sem_id = segment->base ? seg_header(segment)->sem_id : -1;
+    raw_close(fd);
+
+    long linked = result == SEGMENT_OK ? put_in_place(temporary, path, replace) : -1;
+    if (linked != 0)
+        raw_syscall(SYS_unlinkat, AT_FDCWD, (long)temporary, 0, 0, 0, 0);
+    if (linked != 0)
+        ipc_sem_remove(sem_id);
+    if (segment->base) {
+        raw_munmap(segment->base, segment->bytes);
+        segment->base = NULL;
+    }
+    if (result != SEGMENT_OK)
+        return result;
+    if (linked != 0 && linked != -EEXIST)
+        return fail(segment, SEGMENT_SYSTEM, path, "cannot link into place", -linked);
+    return segment_open(segment, path, true);
+}
+
+bool segment_private(struct segment *segment)
+{
+    char path[SEGMENT_PATH];
+    char error[SEGMENT_ERROR];
+    struct seg_region_entry scratch[SEG_REGIONS];
+    uint64_t bytes = lay_out(scratch);
+
+    text_copy(path, sizeof path, segment->path);
+    text_copy(error, sizeof error, segment->error);
+    memset(segment, 0, sizeof *segment);
+    text_copy(segment->path, sizeof segment->path, path);
+    text_copy(segment->error, sizeof segment->error, error);
+    segment->base = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (!segment->base)
+        return false;
+    segment->bytes = bytes;
+    segment->is_private = true;
+    initialise(segment, false);
+    learn_namespaces(segment);
+    segment_protect_rules(segment, false);
+    return true;
+}
+
+void segment_protect_rules(struct segment *segment, bool writable)
+{
+    raw_syscall(SYS_mprotect, (long)(segment->base + SEG_AT_RULES), (long)SEG_RULES_BYTES * SEG_RULES_SLOTS,
+                writable ? PROT_READ | PROT_WRITE : PROT_READ, 0, 0, 0);
+}
+
+bool segment_gone(const struct segment *segment)
+{
+    struct raw_stat st;
+    if (segment->is_private)
+        return false;
+    int error = raw_stat(segment->path, &st);
+    return error == -ENOENT || (error == 0 && (st.ino != segment->ino || st.dev != segment->dev));
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ * Kinds of events in the ring: EVENT(id, "name", ring). Refusals have a ring of their own, so that a
+ * storm of them never washes away the state changes. */
+EVENT(NONE, "none", LIFE)
+EVENT(STATE, "state", LIFE)
+EVENT(REJECTED, "rejected", REFUSAL)
+EVENT(RECLAIMED, "reclaimed", LIFE)
+EVENT(LOADED, "loaded", LIFE)
+EVENT(CONFIG_ERROR, "config_error", LIFE)
+EVENT(RESET, "reset", LIFE)
+EVENT(FAILED, "failed", REFUSAL)
+#undef EVENT

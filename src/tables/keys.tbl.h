@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ * Every configuration key of a destination, once.
+ *
+ *   KEY(field, "name", KIND, "default", "min", "max", "words", "help")
+ *
+ * field    member of struct conf (always int64_t); its suffix carries the unit
+ * KIND     DURATION (ns), COUNT, PERCENT (parts per million), FACTOR (parts per million),
+ *          WORD (index into words), TEXT (offset into the rules' string pool, 0 = none)
+ * default  in the syntax of the file; the name of another key means "the value of that key"
+ * min,max  likewise; values outside are errors. "off" is legal where words holds "off"
+ * words    WORD: the legal words, separated by blanks, in the order of their indices
+ *          other kinds: "off" when the key can be switched off (stored as CONF_OFF)
+ *
+ * Parser, defaults, `resctl check`, the reference file and the sweeping tests all read these rows.
+ * Append only within a major version of the segment: the order is the layout of struct conf.
+ */
+KEY(mode, "mode", WORD, "enforce", "", "", "enforce observe off",
+    "enforce the policies, observe what they would have done, or off")
+KEY(enforce_ppm, "enforce", PERCENT, "100%", "0%", "100%", "", "share of calls to which a rejection is really applied")
+KEY(timeout_connect_ns, "timeout.connect", DURATION, "5s", "1ms", "1h", "off", "time for one connect attempt")
+KEY(timeout_probe_ns, "timeout.probe", DURATION, "timeout.connect", "1ms", "1h", "off",
+    "time for one connect attempt while half-open")
+KEY(timeout_response_ns, "timeout.response", DURATION, "off", "1ms", "24h", "off",
+    "time from the first byte written to the first byte of the answer")
+KEY(timeout_idle_ns, "timeout.idle", DURATION, "off", "1ms", "24h", "off", "silence between two bytes of one answer")
+KEY(timeout_total_ns, "timeout.total", DURATION, "off", "1ms", "24h", "off", "time for a whole connect call")
+KEY(breaker_failures, "breaker.failures", COUNT, "5", "1", "65535", "off", "consecutive failures that open the breaker")
+KEY(breaker_ratio_ppm, "breaker.ratio", PERCENT, "50%", "0.1%", "100%", "off",
+    "share of failures within the window that opens the breaker")
+KEY(breaker_window_ns, "breaker.window", DURATION, "10s", "10ms", "24h", "",
+    "length of the sliding window: the current tenth and the nine before it")
+KEY(breaker_min_calls, "breaker.min_calls", COUNT, "20", "1", "40000", "",
+    "calls the window needs before ratios are judged")
+KEY(breaker_errors, "breaker.errors", COUNT, "off", "1", "40000", "off",
+    "failures within the window that open the breaker, successes irrelevant")
+KEY(breaker_slow_time_ns, "breaker.slow_time", DURATION, "off", "1us", "24h", "off", "a call that takes longer is slow")
+KEY(breaker_slow_ratio_ppm, "breaker.slow_ratio", PERCENT, "100%", "0.1%", "100%", "",
+    "share of slow calls within the window that opens the breaker")
+KEY(breaker_open_time_ns, "breaker.open_time", DURATION, "5s", "1ms", "24h", "", "time from opening to half-open")
+KEY(breaker_multiplier_ppm, "breaker.multiplier", FACTOR, "2", "1", "100", "",
+    "growth of the open time at each re-opening")
+KEY(breaker_open_max_ns, "breaker.open_max", DURATION, "60s", "1ms", "24h", "", "upper bound of the grown open time")
+KEY(breaker_jitter_ppm, "breaker.jitter", PERCENT, "10%", "0%", "100%", "off",
+    "random part of the open time, both ways")
+KEY(breaker_open_from, "breaker.open_from", WORD, "trip", "", "", "trip last_failure",
+    "whether failures that arrive while open extend the open time")
+KEY(breaker_probes, "breaker.probes", COUNT, "3", "1", "32", "", "concurrent probes while half-open")
+KEY(breaker_successes, "breaker.successes", COUNT, "1", "1", "255", "", "successful probes that close the breaker")
+KEY(breaker_halfopen_failures, "breaker.halfopen_failures", COUNT, "1", "1", "255", "",
+    "failed probes that re-open the breaker")
+KEY(breaker_halfopen, "breaker.halfopen", WORD, "strict", "", "", "strict ratio",
+    "strict: count successes and failures; ratio: judge all probes by the ratios")
+KEY(breaker_success_on, "breaker.success_on", WORD, "response", "", "", "response connect",
+    "what makes a call a success: the first byte of an answer, or the connection")
+KEY(breaker_scope, "breaker.scope", WORD, "endpoint", "", "", "endpoint destination",
+    "one breaker for each endpoint, or one for the destination")
+KEY(bulkhead_limit, "bulkhead.limit", COUNT, "off", "1", "60000", "off",
+    "connections open at once, over all processes that share the segment")
+KEY(reject_errno, "reject.errno", WORD, "ECONNREFUSED", "", "",
+    "ECONNREFUSED ETIMEDOUT EHOSTUNREACH ENETUNREACH ECONNABORTED ECONNRESET",
+    "what connect() answers to a rejected call")
+KEY(first_byte, "first_byte", WORD, "auto", "", "", "auto client server none",
+    "who speaks first; none: no exchange is ever timed")
+KEY(chaos, "chaos", TEXT, "", "", "", "", "faults to inject, in the syntax of RESIL_CHAOS; deny forbids them")
+KEY(chaos_counts, "chaos.counts", WORD, "off", "", "", "off on", "whether injected faults move the breaker")
+#undef KEY

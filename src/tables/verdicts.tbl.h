@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT
+ * Answers of the admission: VERDICT(id, "name of the refusal", counter of the refusal). */
+VERDICT(ADMIT, "admitted", attempts)
+VERDICT(BREAKER_OPEN, "breaker_open", rejected_breaker)
+VERDICT(PROBE_BUSY, "probe_busy", rejected_breaker)
+VERDICT(BULKHEAD_FULL, "bulkhead_full", rejected_bulkhead)
+#undef VERDICT

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures. Real servers live as long as the session, scripted ones and workspaces as long as a test."""
+
+import statistics
+
+import pytest
+
+import clients
+import helper
+import servers
+
+
+@pytest.fixture
+def resil():
+    workspace = helper.Resil()
+    yield workspace
+    workspace.remove()
+
+
+def _session_server(kind):
+    @pytest.fixture(scope="session")
+    def fixture():
+        server = kind()
+        yield server
+        server.stop()
+
+    return fixture
+
+
+nginx = _session_server(servers.Nginx)
+redis = _session_server(servers.Redis)
+postgres = _session_server(servers.Postgres)
+
+
+@pytest.fixture(scope="session")
+def healthy(nginx, redis, postgres):
+    """The port of a healthy real server, by the kind of client."""
+    return {"http": nginx.port, "redis": redis.port, "pg": postgres.port}
+
+
+def _server(kind, *args):
+    @pytest.fixture
+    def fixture():
+        server = kind(*args)
+        yield server
+        server.stop()
+
+    return fixture
+
+
+hang = _server(servers.Hang)
+hold = _server(servers.Hold)
+counting = _server(servers.Counting)
+dead = _server(servers.Dead)
+black_hole = _server(servers.BlackHole)
+switch = _server(servers.Switch)
+
+
+@pytest.fixture
+def syns():
+    """syns(port): a counter of the SYNs sent to a port from now on."""
+    counters = []
+
+    def start(port):
+        counters.append(servers.syn_counter(port))
+        return counters[-1]
+
+    yield start
+    for counter in counters:
+        counter.stop()
+
+
+@pytest.fixture(scope="session")
+def native_seconds(healthy):
+    """native_seconds(client): the wall time of a successful run without the library (median of three)."""
+    known = {}
+
+    def measure(client):
+        if client.name not in known:
+            workspace = helper.Resil()
+            try:
+                runs = [workspace.run(client.command(servers.HOST, healthy[client.kind]), preload=False)
+                        for _ in range(3)]
+            finally:
+                workspace.remove()
+            assert all(run.status == 0 for run in runs), runs
+            known[client.name] = statistics.median(run.seconds for run in runs)
+        return known[client.name]
+
+    return measure

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ * The subcommands of resctl, once: COMMAND("name", function, "synopsis", "help").
+ *
+ * Dispatch, `resctl --help`, `resctl NAME --help` and the suggestions for mistyped names come from these rows; a new
+ * subcommand is one row here and one function in a file of its own. Order: as the help shows them.
+ */
+COMMAND("run", command_run, "[-c FILE] [--rules TEXT] [--chaos SPEC] [--observe] [--strict] -- CMD [ARGS...]",
+        "run CMD with libresil preloaded; says loudly when CMD cannot be reached")
+COMMAND("status", command_status, "[DEST] [--json] [SEGMENT]",
+        "show every destination and endpoint: state, connections, counters, latency")
+COMMAND("events", command_events, "[-f] [-n N] [--json] [SEGMENT]",
+        "show state changes, refusals, reclaims and loads, oldest first")
+COMMAND("check", command_check, "[FILE] [--rules TEXT] [--json]",
+        "check a configuration: all errors, and hints for dubious values")
+COMMAND("reset", command_reset, "DEST[/ENDPOINT] [SEGMENT]",
+        "close the breakers of a destination or of one endpoint, clear their counts and forced states")
+COMMAND("gc", command_gc, "[--remove] [--json] [SEGMENT]",
+        "take back what dead processes left in the segment; with --remove, delete a segment that nobody uses")
+COMMAND("demo", command_demo, "", "watch a breaker at work: a flaky backend, an unmodified client, in a few seconds")
+COMMAND("version", command_version, "[--json]", "print the versions of resctl and of the segment layout")
+#undef COMMAND

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ * Words for events. */
+#include "event_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "config/chaos.h"
+#include "json.h"
+#include "print.h"
+#include "tables/enums.h"
+
+static const char *name_at(const char *const *names, uint32_t count, uint32_t index)
+{
+    return index < count ? names[index] : "?";
+}
+
+/* What the reason of an event is an index of depends on its kind. */
+static const char *reason_of(const struct seg_event *event)
+{
+    switch ((enum event_kind)event->kind) {
+    case EVENT_REJECTED:
+        return name_at(verdict_names, VERDICT_COUNT, event->reason);
+    case EVENT_FAILED:
+        return name_at(observation_names, OBSERVATION_COUNT, event->reason);
+    case EVENT_NONE:
+    case EVENT_STATE:
+    case EVENT_RECLAIMED:
+    case EVENT_LOADED:
+    case EVENT_CONFIG_ERROR:
+    case EVENT_RESET:
+    case EVENT_COUNT:
+        break;
+    }
+    return name_at(reason_names, REASON_COUNT, event->reason);
+}
+
+static bool has_states(const struct seg_event *event)
+{
+    return event->kind == EVENT_STATE || event->kind == EVENT_RESET;
+}
+
+static void print_subject(const struct seg_event *event)
+{
+    char name[ESCAPED(SEG_NAME)], label[ESCAPED(SEG_LABEL)];
+    if (event->name[0])
+        printf("  %s  %s", escape_text(name, sizeof name, event->name), escape_text(label, sizeof label, event->label));
+}
+
+static void print_detail(const struct seg_event *event)
+{
+    const char *reason = reason_of(event);
+    const char *error = event->error ? chaos_errno_name((int)event->error) : NULL;
+    if (has_states(event))
+        printf("  %s -> %s", name_at(state_names, STATE_COUNT, event->from),
+               name_at(state_names, STATE_COUNT, event->to));
+    if (*reason)
+        printf(has_states(event) ? "  (%s)" : "  %s", reason);
+    if (error)
+        printf("  %s", error);
+    else if (event->error)
+        printf("  errno %u", event->error);
+    if (event->count > 1 || event->kind == EVENT_REJECTED)
+        printf("  x%" PRIu64, event->count);
+}
+
+void event_print(const struct seg_event *event)
+{
+    char when[TIME_TEXT], program[ESCAPED(SEG_PROGRAM)];
+    printf("%s  %-8s", format_time(when, event->wall_ns), name_at(event_names, EVENT_COUNT, event->kind));
+    print_subject(event);
+    print_detail(event);
+    printf("  pid %u %s\n", event->pid, escape_text(program, sizeof program, event->program));
+}
+
+static const char *text_or_null(const char *text)
+{
+    return *text ? text : NULL;
+}
+
+void event_print_json(const struct seg_event *event)
+{
+    struct json json = {.out = stdout};
+    char when[TIME_TEXT];
+    json_object(&json, NULL);
+    json_text(&json, "time", format_time(when, event->wall_ns));
+    json_number(&json, "monotonic_ns", event->time_ns);
+    json_text(&json, "kind", name_at(event_names, EVENT_COUNT, event->kind));
+    json_text(&json, "destination", text_or_null(event->name));
+    json_text(&json, "endpoint", text_or_null(event->label));
+    json_text(&json, "from", has_states(event) ? name_at(state_names, STATE_COUNT, event->from) : NULL);
+    json_text(&json, "to", has_states(event) ? name_at(state_names, STATE_COUNT, event->to) : NULL);
+    json_text(&json, "reason", text_or_null(reason_of(event)));
+    if (event->error)
+        json_number(&json, "errno", event->error);
+    else
+        json_null(&json, "errno");
+    json_text(&json, "error", event->error ? chaos_errno_name((int)event->error) : NULL);
+    json_number(&json, "count", event->count);
+    json_number(&json, "pid", event->pid);
+    json_text(&json, "program", event->program);
+    json_close(&json);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ * resctl: reads and steers the segment that libresil shares between processes, and starts programs under it.
+ *
+ * This file finds the subcommand and nothing else; the list of them is commands.tbl.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "config/report.h"
+#include "print.h"
+
+static const struct command commands[] = {
+#define COMMAND(name, function, synopsis, help) {name, function, synopsis, help},
+#include "commands.tbl.h"
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *out)
+{
+    fprintf(out, "usage: resctl COMMAND [OPTIONS]\n\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+    fprintf(out, "\nSEGMENT, where a command takes it, is one of --segment PATH, --pid PID, --uid UID; without it\n"
+                 "$RESIL_SEGMENT, else your own. `resctl COMMAND --help' tells more of each command.\n"
+                 "Exit codes: 0 ok, 1 the answer is no, 2 usage or bad value, 3 no segment, 4 system error.\n");
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    struct nearest nearest = {.got = {.text = name, .length = strlen(name)}};
+    if (name[0] == '-') {
+        nearest_offer(&nearest, "--help");
+        nearest_offer(&nearest, "--version");
+    } else {
+        for (size_t i = 0; i < COMMANDS; i++)
+            nearest_offer(&nearest, commands[i].name);
+    }
+    complain("unknown %s `%s'%s%s; `resctl --help' lists all", name[0] == '-' ? "option" : "command", name,
+             nearest.name ? ", the nearest is " : "", nearest.name ? nearest.name : "");
+    return RESCTL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return RESCTL_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_usage(stdout);
+        return finish_output();
+    }
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    const struct command *command = find_command(name);
+    return command ? command->function(command, argc - 1, argv + 1) : unknown(name);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT
+ * The two forms of `resctl status`. only == NULL: every destination. */
+#ifndef RESCTL_STATUS_H
+#define RESCTL_STATUS_H
+
+#include "view.h"
+
+void status_json(const struct view *view, const struct view_destination *only);
+void status_table(const struct view *view, const struct view_destination *only);
+
+#endif

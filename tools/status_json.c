@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ * `resctl status --json`. Names and nesting are a contract; fields are added, never renamed. */
+#include "status.h"
+
+#include <string.h>
+
+#include "json.h"
+#include "print.h"
+
+static void write_segment(struct json *json, const struct view *view)
+{
+    char text[TIME_TEXT];
+    json_object(json, "segment");
+    json_text(json, "path", view->segment->path);
+    snprintf(text, sizeof text, "%u.%u", view->major, view->minor);
+    json_text(json, "version", text);
+    json_number(json, "generation", view->generation);
+    json_number(json, "processes", view->processes);
+    json_number(json, "dropped", view->dropped);
+    json_number(json, "doubts", view->doubts);
+    json_number(json, "foreign", view->foreign);
+    json_text(json, "config_path", view->config_path[0] ? view->config_path : NULL);
+    json_text(json, "config_error", view->config_error[0] ? view->config_error : NULL);
+    json_text(json, "loaded_at", view->loaded_wall_ns ? format_time(text, view->loaded_wall_ns) : NULL);
+    if (view->loaded_pid)
+        json_number(json, "loaded_by", view->loaded_pid);
+    else
+        json_null(json, "loaded_by");
+    json_bool(json, "file_changed", view->file_changed);
+    json_bool(json, "off", view->off);
+    json_array(json, "chaos");
+    for (uint32_t i = 0; i < view->destinations; i++)
+        if (view->destination[i].chaos[0])
+            json_text(json, NULL, view->destination[i].name);
+    json_close(json);
+    json_close(json);
+}
+
+static void write_latency(struct json *json, const char *name, const struct view_latency *latency)
+{
+    const struct {
+        const char *name;
+        uint64_t us;
+    } parts[] = {
+        {"p50", latency->p50_us}, {"p90", latency->p90_us}, {"p99", latency->p99_us}, {"max", latency->max_us}};
+    json_object(json, name);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (latency->samples)
+            json_real(json, parts[i].name, (double)parts[i].us / 1e3);
+        else
+            json_null(json, parts[i].name);
+    }
+    json_close(json);
+}
+
+static void number_or_null(struct json *json, const char *name, bool known, uint64_t value)
+{
+    if (known)
+        json_number(json, name, value);
+    else
+        json_null(json, name);
+}
+
+static void write_breaker(struct json *json, const struct view_row *row)
+{
+    number_or_null(json, "open_for_ms", row->is_open, row->open_for_ms);
+    number_or_null(json, "next_attempt_ms", row->is_open, row->next_attempt_ms);
+    json_number(json, "consecutive_failures", row->consecutive_failures);
+    if (row->ratio_known)
+        json_real(json, "failure_ratio", row->failure_ratio);
+    else
+        json_null(json, "failure_ratio");
+}
+
+static void write_row(struct json *json, const struct view *view, const struct view_destination *destination,
+                      const struct view_row *row)
+{
+    char mode[VIEW_MODE];
+    const struct conf *conf = destination->conf;
+    bool limited = conf && conf->bulkhead_limit > 0;
+    json_object(json, NULL);
+    json_text(json, "name", destination->name);
+    json_text(json, "endpoint", row->endpoint);
+    json_text(json, "state", state_names[row->state]);
+    json_text(json, "reason", row->reason == REASON_NONE ? NULL : reason_names[row->reason]);
+    json_text(json, "mode", view_mode(destination, mode));
+    json_number(json, "connections", row->connections);
+    number_or_null(json, "limit", limited, limited ? (uint64_t)conf->bulkhead_limit : 0);
+    json_number(json, "queued", 0);
+    json_number(json, "in_flight", 0);
+    json_number(json, "probes", row->probes);
+    write_breaker(json, row);
+    json_object(json, "counters");
+    for (uint32_t i = 0; i < view->counters; i++)
+        json_number(json, view->counter_name[i], row->counter[i]);
+    json_close(json);
+    json_object(json, "latency_ms");
+    write_latency(json, "connect", &row->connect);
+    write_latency(json, "response", &row->response);
+    json_close(json);
+    json_close(json);
+}
+
+static void write_unmatched(struct json *json, const struct view *view)
+{
+    json_array(json, "unmatched");
+    for (uint32_t i = 0; i < view->unmatched_count; i++) {
+        json_object(json, NULL);
+        json_text(json, "address", view->unmatched[i].address);
+        json_number(json, "count", view->unmatched[i].count);
+        json_close(json);
+    }
+    json_close(json);
+}
+
+void status_json(const struct view *view, const struct view_destination *only)
+{
+    struct json json = {.out = stdout};
+    json_object(&json, NULL);
+    write_segment(&json, view);
+    json_array(&json, "destinations");
+    for (uint32_t i = 0; i < view->destinations; i++) {
+        const struct view_destination *destination = &view->destination[i];
+        for (uint32_t r = 0; (!only || only == destination) && r < destination->rows; r++)
+            write_row(&json, view, destination, &destination->row[r]);
+    }
+    json_close(&json);
+    write_unmatched(&json, view);
+    json_close(&json);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT
+ * `resctl status` for people: what is unusual comes first, then the rows. */
+#include "status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "print.h"
+#include "table.h"
+
+static void print_safe(const char *text)
+{
+    char safe[ESCAPED(1024)];
+    fputs(escape_text(safe, sizeof safe, text), stdout);
+}
+
+static void print_rules(const struct view *view)
+{
+    char when[TIME_TEXT];
+    if (!view->rules) {
+        printf("rules      none: every call passes through\n");
+        return;
+    }
+    printf("rules      generation %" PRIu64 ", loaded %s by pid %u from ", view->generation,
+           format_time(when, view->loaded_wall_ns), view->loaded_pid);
+    print_safe(view->config_path[0] ? view->config_path : "the built-in text");
+    printf("%s\n", view->file_changed ? "; FILE CHANGED SINCE LOAD" : "");
+}
+
+static void print_error(const struct view *view)
+{
+    char line[sizeof view->config_error];
+    const char *text = view->config_error;
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        printf("%-10s ", text == view->config_error ? "ERROR" : "");
+        print_safe(copy_text(line, sizeof line, text, length));
+        putchar('\n');
+        text += length + (text[length] == '\n');
+    }
+}
+
+static void print_switch(const struct view *view)
+{
+    char rest[DURATION_TEXT];
+    if (!view->off)
+        return;
+    printf("OFF        the kill switch is set: every call passes through");
+    if (view->off_for_ns)
+        printf(", for another %s", format_rough(rest, view->off_for_ns / (uint64_t)NS_PER_US));
+    putchar('\n');
+}
+
+static void print_overrides(const struct view *view)
+{
+    unsigned shown = 0;
+    for (uint32_t i = 0; i < view->destinations; i++) {
+        const struct view_destination *destination = &view->destination[i];
+        for (uint32_t r = 0; r < destination->rows; r++) {
+            if (destination->row[r].state <= STATE_HALF_OPEN)
+                continue;
+            printf("%s", shown++ ? ", " : "overrides  ");
+            print_safe(destination->name);
+            putchar('/');
+            print_safe(destination->row[r].endpoint);
+            printf(" %s", state_names[destination->row[r].state]);
+        }
+    }
+    if (shown)
+        putchar('\n');
+}
+
+static void print_chaos(const struct view *view)
+{
+    for (uint32_t i = 0; i < view->destinations; i++) {
+        if (!view->destination[i].chaos[0])
+            continue;
+        printf("CHAOS      faults are injected into ");
+        print_safe(view->destination[i].name);
+        printf(": ");
+        print_safe(view->destination[i].chaos);
+        putchar('\n');
+    }
+}
+
+static void print_header(const struct view *view)
+{
+    printf("segment    ");
+    print_safe(view->segment->path);
+    printf(", version %u.%u, %u process%s\n", view->major, view->minor, view->processes,
+           view->processes == 1 ? "" : "es");
+    print_rules(view);
+    print_error(view);
+    print_switch(view);
+    print_overrides(view);
+    print_chaos(view);
+    if (view->dropped || view->doubts)
+        printf("DOUBTS     passed through: %" PRIu64 " for want of a place, %" PRIu64 " for an internal doubt\n",
+               view->dropped, view->doubts);
+    if (view->foreign)
+        printf("unmatched  %" PRIu64 " connect%s that no destination matched\n", view->foreign,
+               view->foreign == 1 ? "" : "s");
+    putchar('\n');
+}
+
+static uint64_t count_rejected(const struct view *view, const struct view_row *row)
+{
+    static const char prefix[] = "rejected_";
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < view->counters; i++)
+        if (strncmp(view->counter_name[i], prefix, sizeof prefix - 1) == 0)
+            count += row->counter[i];
+    return count;
+}
+
+/* What a success is depends on what the breaker takes for one. */
+static uint64_t count_ok(const struct view *view, const struct view_destination *destination,
+                         const struct view_row *row)
+{
+    const struct conf *conf = destination->conf;
+    bool by_connect = conf && (conf->breaker_success_on == SUCCESS_ON_CONNECT || conf->first_byte == FIRST_BYTE_NONE);
+    return view_counter(view, row, by_connect ? "connects_ok" : "exchanges_ok");
+}
+
+static uint64_t count_failed(const struct view *view, const struct view_row *row)
+{
+    return view_counter(view, row, "connects_failed") + view_counter(view, row, "exchanges_failed") +
+           view_counter(view, row, "idle_timeouts");
+}
+
+static void add_latency(struct table *table, const struct view_row *row)
+{
+    char p50[DURATION_TEXT], p99[DURATION_TEXT];
+    const struct view_latency *latency = row->response.samples ? &row->response : &row->connect;
+    bool known = latency->samples != 0;
+    table_cell(table, "%s", known ? format_rough(p50, latency->p50_us) : "-");
+    table_cell(table, "%s", known ? format_rough(p99, latency->p99_us) : "-");
+}
+
+static void add_row(struct table *table, const struct view *view, const struct view_destination *destination,
+                    const struct view_row *row)
+{
+    char mode[VIEW_MODE], next[DURATION_TEXT];
+    const struct conf *conf = destination->conf;
+    const char *reason = reason_names[row->reason];
+    table_cell(table, "%s", destination->name);
+    table_cell(table, "%s", row->endpoint);
+    table_cell(table, "%s", state_names[row->state]);
+    table_cell(table, "%s", *reason ? reason : "-");
+    table_cell(table, "%s", view_mode(destination, mode));
+    if (conf && conf->bulkhead_limit > 0)
+        table_cell(table, "%u/%" PRId64, row->connections, conf->bulkhead_limit);
+    else
+        table_cell(table, "%u/-", row->connections);
+    table_cell(table, "%" PRIu64, count_ok(view, destination, row));
+    table_cell(table, "%" PRIu64, count_failed(view, row));
+    table_cell(table, "%" PRIu64, count_rejected(view, row));
+    add_latency(table, row);
+    table_cell(table, "%s",
+               !row->is_open               ? "-"
+               : row->next_attempt_ms == 0 ? "now"
+                                           : format_rough(next, row->next_attempt_ms * 1000));
+}
+
+static void print_unmatched(const struct view *view)
+{
+    static const char *const titles[] = {"UNMATCHED ADDRESS", ">CONNECTS"};
+    struct table table = {.titles = titles, .columns = 2};
+    for (uint32_t i = 0; i < view->unmatched_count; i++) {
+        table_cell(&table, "%s", view->unmatched[i].address);
+        table_cell(&table, "%" PRIu64, view->unmatched[i].count);
+    }
+    if (table.cells == 0)
+        return;
+    putchar('\n');
+    table_print(&table);
+}
+
+void status_table(const struct view *view, const struct view_destination *only)
+{
+    static const char *const titles[] = {"DESTINATION", "ENDPOINT", "STATE",     "REASON", "MODE", ">CONN/LIMIT",
+                                         ">OK",         ">FAILED",  ">REJECTED", ">P50",   ">P99", ">NEXT"};
+    struct table table = {.titles = titles, .columns = sizeof titles / sizeof titles[0]};
+    print_header(view);
+    for (uint32_t i = 0; i < view->destinations; i++) {
+        const struct view_destination *destination = &view->destination[i];
+        for (uint32_t r = 0; (!only || only == destination) && r < destination->rows; r++)
+            add_row(&table, view, destination, &destination->row[r]);
+    }
+    table_print(&table);
+    if (!only)
+        print_unmatched(view);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ * The reader's view of a segment: what `status` and `demo` show. Computed without writing a byte, from a
+ * mapping that is believed in nothing: every index is checked, every text bounded, the rules validated. */
+#ifndef RESCTL_VIEW_H
+#define RESCTL_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/rules.h"
+#include "segment/segment.h"
+#include "tables/enums.h"
+#include "view_row.h"
+
+struct view_destination {
+    char name[SEG_NAME];
+    const struct conf *conf; /* in view.rules; NULL: the current rules do not have it */
+    const char *chaos;       /* its `chaos =', "" when there is none */
+    uint32_t seg_row;        /* ROW_NONE: not a single call yet */
+    struct view_row *row;    /* the first is "*", the others its endpoints by name */
+    uint32_t rows;
+};
+
+struct view_unmatched {
+    char address[80];
+    uint64_t count;
+};
+
+struct view {
+    const struct segment *segment;
+    uint64_t now_ns, wall_ns;
+    uint64_t generation, loaded_wall_ns, dropped, doubts, foreign;
+    uint32_t major, minor, processes, loaded_pid;
+    bool file_changed;                   /* the configuration file is not the one that was compiled */
+    bool off;                            /* the kill switch */
+    uint64_t off_for_ns;                 /* rest of a timed kill switch, 0: until somebody turns it on */
+    char config_path[512];               /* "" when built in */
+    char config_error[1024];             /* "" when good */
+    char counter_name[SEG_COUNTERS][32]; /* "" from the first place without a name on */
+    uint32_t counters;
+    struct rules *rules; /* a valid copy, or NULL */
+    struct view_destination *destination;
+    uint32_t destinations;
+    struct view_unmatched unmatched[SEG_UNMATCHED]; /* the most frequent first */
+    uint32_t unmatched_count;
+};
+
+/* view_take(segment): a view, to be given to view_release(). */
+struct view *view_take(const struct segment *segment);
+void view_release(struct view *view);
+
+/* view_find(view, name): the destination, or NULL. */
+const struct view_destination *view_find(const struct view *view, const char *name);
+
+/* view_counter(view, row, name): a counter by its name in the segment's directory; 0 when it has none such. */
+uint64_t view_counter(const struct view *view, const struct view_row *row, const char *name);
+
+/* view_mode(destination): "enforce", "observe", "off" or "retired"; out has VIEW_MODE bytes. */
+enum { VIEW_MODE = 16 };
+const char *view_mode(const struct view_destination *destination, char *out);
+
+/* view_rules(segment): a valid copy of the published rules for free(), or NULL. */
+struct rules *view_rules(const struct segment *segment);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ * One row of the view: a destination as a whole ("*"), or one of its endpoints. */
+#ifndef RESCTL_VIEW_ROW_H
+#define RESCTL_VIEW_ROW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "liveness.h"
+#include "policy/conf.h"
+#include "policy/window.h"
+
+struct view_latency {
+    uint64_t samples; /* 0: the others mean nothing */
+    uint64_t p50_us, p90_us, p99_us, max_us;
+};
+
+struct view_row {
+    char endpoint[SEG_LABEL];
+    uint32_t state;           /* enum state, administrative ones included */
+    uint32_t reason;          /* enum reason */
+    uint32_t connections;     /* of living owners */
+    uint32_t probes;          /* leases held by living owners */
+    uint64_t changed_wall_ms; /* when the breaker entered its state, 0: never */
+    bool is_open;             /* STATE_OPEN, and so the next two mean something */
+    uint64_t open_for_ms, next_attempt_ms;
+    uint32_t consecutive_failures;
+    bool ratio_known;
+    double failure_ratio;
+    struct window_sum window;
+    uint64_t counter[SEG_COUNTERS];
+    struct view_latency connect, response;
+};
+
+/* What reading a row needs besides the row. */
+struct view_source {
+    const struct segment *segment;
+    struct liveness *liveness;
+    const uint32_t *connections; /* by row */
+    uint64_t now_ns, wall_ns;
+};
+
+/* The histograms behind a row, kept while a destination's are added up. */
+struct view_hist {
+    uint64_t bucket[SEG_HIST];
+    uint64_t max_us;
+};
+struct view_hists {
+    struct view_hist connect, response;
+};
+
+/* view_row_read(source, index, governing, conf, out, hists): the row at index; its breaker is the one that stands at
+ * row `governing'. conf may be NULL. Adds the row's histograms to *hists. */
+void view_row_read(const struct view_source *source, uint32_t index, uint32_t governing, const struct conf *conf,
+                   struct view_row *out, struct view_hists *hists);
+
+/* view_row_sum(conf, rows, count): makes rows[0], which holds what stands in the destination's own row, the sum of
+ * all. with_breaker: its breaker is not its own but follows from the endpoints'. */
+void view_row_sum(const struct conf *conf, struct view_row *rows, uint32_t count, bool with_breaker);
+
+/* view_latency_of(hist): its percentiles. */
+struct view_latency view_latency_of(const struct view_hist *hist);
+
+#endif
