@@ -10,7 +10,7 @@ import re
 import pytest
 
 from clients import BY_NAME, REFUSED
-from helper import TOP, table_rows
+from helper import TOP, table_rows, wait_until
 from servers import HOST, PAGE
 
 with open(os.path.join(TOP, "tools", "commands.tbl.h"), encoding="utf-8") as _file:
@@ -110,8 +110,7 @@ def test_looking_changes_nothing(resil, dead):
         resil.run(BY_NAME["curl"].command(HOST, dead.port))
     with open(resil.segment, "rb") as file:
         before = file.read()
-    while resil.row("backend")["next_attempt_ms"]:
-        pass
+    wait_until(lambda: resil.row("backend")["next_attempt_ms"] == 0)
     for args in (["status"], ["status", "--json"], ["events"], ["events", "--json"]):
         assert resil.resctl(*args).status == 0
     assert resil.row("backend")["state"] == "open"

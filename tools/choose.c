@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,15 @@
 static const char *set_or_null(const char *value)
 {
     return value && *value ? value : NULL;
+}
+
+/* As the library does: a relative RESIL_CONFIG means the directory where its reader started. */
+static const char *absolute(const char *config, const char *directory, char *out, size_t size)
+{
+    if (!config || *config == '/')
+        return config;
+    snprintf(out, size, "%s/%s", directory, config);
+    return out;
 }
 
 static int from_settings(const char *segment, const char *config, const char *rules, uint32_t uid, char *out,
@@ -99,8 +109,15 @@ static int of_process(int64_t pid, char *out, size_t size)
         complain("cannot read the environment of process %lld: %s", (long long)pid, strerror(errno));
         return RESCTL_SYSTEM;
     }
-    int code = from_settings(find_variable(environment, "RESIL_SEGMENT"), find_variable(environment, "RESIL_CONFIG"),
-                             find_variable(environment, "RESIL_RULES"), st.st_uid, out, size);
+    /* Where the process started is not known any more; where it is now is the best guess. */
+    char link[64], directory[PATH_MAX] = "", config[2 * PATH_MAX];
+    snprintf(link, sizeof link, "/proc/%lld/cwd", (long long)pid);
+    ssize_t bytes = readlink(link, directory, sizeof directory - 1);
+    directory[bytes > 0 ? bytes : 0] = '\0';
+    int code = from_settings(
+        find_variable(environment, "RESIL_SEGMENT"),
+        absolute(find_variable(environment, "RESIL_CONFIG"), directory, config, sizeof config),
+        find_variable(environment, "RESIL_RULES"), st.st_uid, out, size);
     free(environment);
     return code;
 }
@@ -117,7 +134,11 @@ int choose_path(const struct choice *choice, char *out, size_t size)
         return of_process(choice->pid, out, size);
     if (choice->uid >= 0)
         return from_settings(NULL, NULL, NULL, (uint32_t)choice->uid, out, size);
-    return from_settings(set_or_null(getenv("RESIL_SEGMENT")), set_or_null(getenv("RESIL_CONFIG")),
+    char directory[PATH_MAX], config[2 * PATH_MAX];
+    if (!getcwd(directory, sizeof directory))
+        directory[0] = '\0';
+    return from_settings(set_or_null(getenv("RESIL_SEGMENT")),
+                         absolute(set_or_null(getenv("RESIL_CONFIG")), directory, config, sizeof config),
                          set_or_null(getenv("RESIL_RULES")), geteuid(), out, size);
 }
 

@@ -46,6 +46,20 @@ static char *keep_env(char **environment, const char *name)
     return copy;
 }
 
+/* A relative path means the directory in which the program started, whatever it changes to later. */
+static char *keep_path(char **environment, const char *name)
+{
+    char directory[SEGMENT_PATH];
+    char *value = keep_env(environment, name);
+    if (!value || *value == '/' || raw_syscall(SYS_getcwd, (long)directory, sizeof directory, 0, 0, 0, 0) < 0)
+        return value;
+    size_t bytes = strlen(directory) + 1 + strlen(value) + 1;
+    char *path = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (path)
+        text_format(path, bytes, "%s/%s", directory, value);
+    return path ? path : value;
+}
+
 void host_log(const char *format, ...)
 {
     char line[512];
@@ -126,7 +140,7 @@ void host_init(const char *argv0, char **environment)
     if (host.inert)
         return;
     host.log_env = keep_env(environment, "RESIL_LOG");
-    host.config_env = keep_env(environment, "RESIL_CONFIG");
+    host.config_env = keep_path(environment, "RESIL_CONFIG");
     host.rules_env = keep_env(environment, "RESIL_RULES");
     host.segment_env = keep_env(environment, "RESIL_SEGMENT");
     host.xdg_env = keep_env(environment, "XDG_CONFIG_HOME");
