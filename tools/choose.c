@@ -114,10 +114,9 @@ static int of_process(int64_t pid, char *out, size_t size)
     snprintf(link, sizeof link, "/proc/%lld/cwd", (long long)pid);
     ssize_t bytes = readlink(link, directory, sizeof directory - 1);
     directory[bytes > 0 ? bytes : 0] = '\0';
-    int code = from_settings(
-        find_variable(environment, "RESIL_SEGMENT"),
-        absolute(find_variable(environment, "RESIL_CONFIG"), directory, config, sizeof config),
-        find_variable(environment, "RESIL_RULES"), st.st_uid, out, size);
+    int code = from_settings(find_variable(environment, "RESIL_SEGMENT"),
+                             absolute(find_variable(environment, "RESIL_CONFIG"), directory, config, sizeof config),
+                             find_variable(environment, "RESIL_RULES"), st.st_uid, out, size);
     free(environment);
     return code;
 }

@@ -84,10 +84,11 @@ static void read_breaker(const struct view_source *source, const struct seg_row 
     uint32_t forced = atomic_load_explicit(&row->forced, memory_order_relaxed);
     bool is_forced = forced > STATE_HALF_OPEN && forced < STATE_COUNT;
     out->state = is_forced ? forced : breaker.state;
-    out->reason = gate_reason(row, &out->changed_wall_ms);
+    uint32_t failures;
+    out->reason = gate_reason(row, &out->changed_wall_ms, &failures);
     if (is_forced)
         out->reason = REASON_FORCED;
-    out->consecutive_failures = breaker.consecutive;
+    out->consecutive_failures = breaker.state == STATE_OPEN ? failures : breaker.consecutive;
     out->probes = count_probes(source, row, breaker.generation);
     if (conf)
         gate_sum(row, conf, breaker.generation, source->now_ns, &out->window);

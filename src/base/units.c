@@ -24,6 +24,7 @@ static const struct unit duration_units[] = {{"us", US_NS}, {"ms", MS_NS}, {"s",
 static const struct unit percent_units[] = {{"%", WHOLE_PPM / 100}, {0}};
 static const struct unit factor_units[] = {{"", WHOLE_PPM}, {0}};
 static const struct unit count_units[] = {{"", 1}, {0}};
+static const struct unit rate_units[] = {{"/s", 3600}, {"/m", 60}, {"/h", 1}, {0}};
 static const struct unit size_units[] = {{"KB", 1024}, {"MB", 1024 * 1024}, {"B", 1}, {0}};
 
 static bool is_digit(char c)
@@ -110,6 +111,11 @@ bool parse_factor(const char *text, size_t length, int64_t *ppm)
     return parse_with(factor_units, text, length, ppm);
 }
 
+bool parse_rate(const char *text, size_t length, int64_t *per_hour)
+{
+    return parse_with(rate_units, text, length, per_hour);
+}
+
 bool parse_size(const char *text, size_t length, int64_t *bytes)
 {
     return parse_with(size_units, text, length, bytes);
@@ -153,4 +159,12 @@ char *format_percent(int64_t ppm, char *out, size_t size)
 char *format_factor(int64_t ppm, char *out, size_t size)
 {
     return format_decimal(ppm, WHOLE_PPM, "", out, size);
+}
+
+char *format_rate(int64_t per_hour, char *out, size_t size)
+{
+    int64_t divisor = per_hour % 3600 == 0 ? 3600 : per_hour % 60 == 0 ? 60 : 1;
+    const char *unit = divisor == 3600 ? "/s" : divisor == 60 ? "/m" : "/h";
+    text_format(out, size, "%lld%s", (long long)(per_hour / divisor), unit);
+    return out;
 }

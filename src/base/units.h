@@ -22,9 +22,13 @@ bool parse_factor(const char *text, size_t length, int64_t *ppm);
 /* "64KB" "1MB" "100B": bytes, K = 1024. */
 bool parse_size(const char *text, size_t length, int64_t *bytes);
 
+/* "100/s" "5/m" "10/h": events per hour. */
+bool parse_rate(const char *text, size_t length, int64_t *per_hour);
+
 /* The inverse, in the shortest exact form; out is at least 32 bytes and is returned. */
 char *format_duration(int64_t ns, char *out, size_t size);
 char *format_percent(int64_t ppm, char *out, size_t size);
 char *format_factor(int64_t ppm, char *out, size_t size);
+char *format_rate(int64_t per_hour, char *out, size_t size);
 
 #endif

@@ -21,7 +21,9 @@ static const struct {
     [KIND_COUNT] = {"a whole number", "a whole number, such as 5"},
     [KIND_PERCENT] = {"a percentage", "a percentage with its sign, such as 50%"},
     [KIND_FACTOR] = {"a number", "a number without a unit, such as 2 or 1.5"},
+    [KIND_RATE] = {"a rate", "a rate with its unit (/s /m /h), such as 100/s"},
     [KIND_WORD] = {"a word", "one of"},
+    [KIND_SET] = {"words", "any of"},
     [KIND_TEXT] = {"a text", "a text"},
 };
 
@@ -66,6 +68,40 @@ static bool parse_word(const char *words, const char *text, size_t length, int64
     }
 }
 
+/* Words separated by blanks; bit i stands for word i + 1, for the first one ("none") is no bit. */
+static bool parse_set(const char *words, const char *text, size_t length, int64_t *value)
+{
+    int64_t bits = 0, index;
+    bool any = false;
+    while (length) {
+        size_t word = 0;
+        while (word < length && text[word] != ' ' && text[word] != '\t')
+            word++;
+        if (word && !parse_word(words, text, word, &index))
+            return false;
+        any |= word > 0;
+        if (word && index > 0)
+            bits |= (int64_t)1 << (index - 1);
+        word += word < length;
+        text += word;
+        length -= word;
+    }
+    *value = bits;
+    return any;
+}
+
+static char *format_set(const char *words, int64_t bits, char *out, size_t size)
+{
+    size_t used = 0, length;
+    text_copy(out, size, bits ? "" : "none");
+    for (int64_t index = 1; bits; index++, bits >>= 1) {
+        const char *word = word_at(words, index, &length);
+        if (bits & 1)
+            used += text_format(out + used, size - used, "%s%.*s", used ? " " : "", (int)length, word);
+    }
+    return out;
+}
+
 /* A value in the syntax of the file, without regard to its limits. */
 static bool parse_kind(int key, const char *text, size_t length, int64_t *value)
 {
@@ -78,8 +114,12 @@ static bool parse_kind(int key, const char *text, size_t length, int64_t *value)
         return parse_percent(text, length, value);
     case KIND_FACTOR:
         return parse_factor(text, length, value);
+    case KIND_RATE:
+        return parse_rate(text, length, value);
     case KIND_WORD:
         return parse_word(key_info[key].words, text, length, value);
+    case KIND_SET:
+        return parse_set(key_info[key].words, text, length, value);
     case KIND_TEXT:
         break;
     }
@@ -97,6 +137,8 @@ struct key_range key_range(int key)
     struct key_range range = {0, INT64_MAX, may_be_off(key)};
     if (info->kind == KIND_WORD) {
         range.high = word_count(info->words) - 1;
+    } else if (info->kind == KIND_SET) {
+        range.high = ((int64_t)1 << (word_count(info->words) - 1)) - 1;
     } else if (info->kind != KIND_TEXT) {
         parse_kind(key, info->min, strlen(info->min), &range.low);
         parse_kind(key, info->max, strlen(info->max), &range.high);
@@ -130,7 +172,7 @@ bool config_parse_value(int key, const char *text, size_t length, int64_t *value
     }
     int64_t parsed;
     if (!parse_kind(key, text, length, &parsed)) {
-        const char *words = info->kind == KIND_WORD ? info->words : "";
+        const char *words = info->kind == KIND_WORD || info->kind == KIND_SET ? info->words : "";
         text_format(want, size, "%s%s%s", kind_words[info->kind].want, *words ? " " : "", words);
         return false;
     }
@@ -157,6 +199,10 @@ char *config_format_value(int key, int64_t value, char *out, size_t size)
         return format_percent(value, out, size);
     case KIND_FACTOR:
         return format_factor(value, out, size);
+    case KIND_RATE:
+        return format_rate(value, out, size);
+    case KIND_SET:
+        return format_set(key_info[key].words, value, out, size);
     case KIND_WORD: {
         size_t length;
         const char *word = word_at(key_info[key].words, value, &length);

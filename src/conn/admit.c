@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT
- * Admission. The order is fixed: breaker( bulkhead( ... )). */
+ * Admission. The order is fixed: rate( breaker( bulkhead( ... ))). */
 #include "conn/admit.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/prng.h"
 #include "config/match.h"
 #include "conn/host.h"
+#include "conn/inject.h"
+#include "conn/kernel.h"
 #include "conn/names.h"
+#include "policy/rate.h"
 #include "segment/events.h"
 #include "segment/rows.h"
 
@@ -131,8 +135,32 @@ static enum verdict take_slot(struct attempt *attempt)
     return result == LEDGER_FULL_ACCOUNT ? VERDICT_BULKHEAD_FULL : VERDICT_ADMIT;
 }
 
+static _Atomic uint64_t process_rate[SEG_ROWS]; /* rate.per = process: the state that others do not share */
+
+/* A turn of the rate limiter; a blocking call may be told to wait for it. */
+static enum verdict take_turn(struct attempt *attempt)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    _Atomic uint64_t *state = conf->rate_per == RATE_PER_PROCESS ? &process_rate[attempt->row]
+                                                                 : &seg_row(&host.segment, attempt->row)->rate_ns;
+    bool may_wait = conf->rate_limit > 0 && conf->rate_max_wait_ns > 0 && conf->mode == MODE_ENFORCE &&
+                    !kernel_nonblocking(attempt->fd);
+    uint64_t seen = atomic_load(state);
+    struct rate_step step = rate_step(seen, conf, attempt->now_ns, may_wait);
+    while (step.admitted && step.next != seen && !atomic_compare_exchange_weak(state, &seen, step.next))
+        step = rate_step(seen, conf, attempt->now_ns, may_wait);
+    if (step.admitted && step.wait_ns > 0) {
+        inject_sleep((int64_t)step.wait_ns);
+        attempt->now_ns = clock_now_ns();
+    }
+    return step.admitted ? VERDICT_ADMIT : VERDICT_RATE;
+}
+
 enum verdict admit_ask(struct attempt *attempt)
 {
+    enum verdict turn = take_turn(attempt);
+    if (turn != VERDICT_ADMIT && applies(attempt, turn))
+        return turn;
     struct gate gate = admit_gate(attempt);
     attempt->slot.entry = LEDGER_NONE;
     enum verdict verdict = VERDICT_ADMIT;

@@ -75,7 +75,7 @@ static void announce_failure(const struct conn *conn, enum observation observati
 
 void observe(struct conn *conn, enum observation observation, uint64_t now_ns)
 {
-    enum outcome outcome = observation_outcome(observation);
+    enum outcome outcome = classify_outcome(conn->conf, observation);
     bool ours = atomic_exchange_explicit(&conn->injected, 0, memory_order_relaxed) && !conn->conf->chaos_counts;
     observe_count(conn, observation);
     if (ours && outcome == OUTCOME_FAILURE)

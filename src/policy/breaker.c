@@ -151,7 +151,10 @@ static bool at_least(uint64_t part, uint64_t whole, int64_t ratio_ppm)
 /* The reason to trip, in the fixed order of the reasons table; REASON_NONE to stay closed. */
 static enum reason trip_reason(const struct breaker *b, const struct conf *conf, const struct window_sum *sum)
 {
-    bool enough = sum->calls >= (uint64_t)conf->breaker_min_calls;
+    uint64_t enough_calls = (uint64_t)conf->breaker_min_calls;
+    if (conf->breaker_window_calls > 0 && (uint64_t)conf->breaker_window_calls < enough_calls)
+        enough_calls = (uint64_t)conf->breaker_window_calls; /* the window can never hold more (resilience4j) */
+    bool enough = sum->calls >= enough_calls;
     if (conf->breaker_failures > 0 && b->consecutive >= (uint64_t)conf->breaker_failures)
         return REASON_CONSECUTIVE;
     if (conf->breaker_errors > 0 && sum->failed >= (uint64_t)conf->breaker_errors)

@@ -41,6 +41,16 @@ enum observation classify_abandoned(const struct conf *conf, uint64_t age_ns)
     return slow ? OBSERVATION_ABANDONED_SLOW : OBSERVATION_ABANDONED;
 }
 
+enum outcome classify_outcome(const struct conf *conf, enum observation observation)
+{
+    int64_t bit = (int64_t)1 << observation;
+    if (conf->breaker_ignore & bit)
+        return OUTCOME_IGNORED;
+    if (conf->breaker_failure_on & bit)
+        return OUTCOME_FAILURE;
+    return observation_outcome(observation);
+}
+
 enum outcome observation_outcome(enum observation observation)
 {
     static const unsigned char outcomes[OBSERVATION_COUNT] = {

@@ -25,6 +25,10 @@ enum observation classify_exchange(int error, bool reused, uint64_t age_ns);
 /* The application gave up an exchange of this age: abandoned, or a client's own timeout. */
 enum observation classify_abandoned(const struct conf *conf, uint64_t age_ns);
 
+/* What the breaker is told: the table, unless breaker.ignore or breaker.failure_on names the observation. */
+enum outcome classify_outcome(const struct conf *conf, enum observation observation);
+
+/* The table alone. */
 enum outcome observation_outcome(enum observation observation);
 
 #endif

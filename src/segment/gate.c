@@ -3,31 +3,40 @@
 #include "segment/gate.h"
 
 #include "base/clock.h"
+#include "policy/calls.h"
 #include "policy/lease.h"
 #include "segment/events.h"
 #include "segment/registry.h"
 
 _Static_assert((int)SEG_BUCKETS == (int)WINDOW_BUCKETS, "the row holds the window");
+_Static_assert((int)SEG_CALL_WORDS == (int)CALLS_WORDS, "the row holds the window of calls");
 
 static struct seg_row *row_of(const struct gate *gate)
 {
     return seg_row(gate->segment, gate->row);
 }
 
-enum reason gate_reason(const struct seg_row *row, uint64_t *wall_ms)
+/* mark = reason:8 | consecutive failures at that moment:12 | wall clock in ms:44 */
+enum { MARK_MS_BITS = 44, MARK_FAILURES_MAX = 4095 };
+#define MARK_MS_MASK ((1ull << MARK_MS_BITS) - 1)
+
+enum reason gate_reason(const struct seg_row *row, uint64_t *wall_ms, uint32_t *failures)
 {
     uint64_t mark = atomic_load_explicit(&row->breaker_mark, memory_order_relaxed);
     uint32_t reason = (uint32_t)(mark >> 56);
-    *wall_ms = mark & ((1ull << 56) - 1);
+    *wall_ms = mark & MARK_MS_MASK;
+    *failures = (uint32_t)(mark >> MARK_MS_BITS) & MARK_FAILURES_MAX;
     return reason < REASON_COUNT ? (enum reason)reason : REASON_NONE;
 }
 
-static void announce(const struct gate *gate, enum state from, enum state to, enum reason reason)
+static void announce(const struct gate *gate, enum state from, enum state to, enum reason reason, uint32_t failures)
 {
     static const unsigned char counters[] = {
         [STATE_CLOSED] = COUNTER_closed, [STATE_OPEN] = COUNTER_opened, [STATE_HALF_OPEN] = COUNTER_half_opened};
     struct seg_row *row = row_of(gate);
-    uint64_t mark = (uint64_t)reason << 56 | clock_wall_ns() / (uint64_t)NS_PER_MS;
+    uint64_t shown = failures < MARK_FAILURES_MAX ? failures : MARK_FAILURES_MAX;
+    uint64_t wall_ms = clock_wall_ns() / (uint64_t)NS_PER_MS;
+    uint64_t mark = (uint64_t)reason << 56 | shown << MARK_MS_BITS | (wall_ms & MARK_MS_MASK);
     atomic_store_explicit(&row->breaker_mark, mark, memory_order_relaxed);
     seg_count(row, counters[to], 1);
     struct event event = {
@@ -42,14 +51,15 @@ static void announce(const struct gate *gate, enum state from, enum state to, en
 }
 
 /* Commits a step. False when the word moved meanwhile: the caller takes the step anew from *word. */
-static bool commit(const struct gate *gate, uint64_t *word, const struct breaker_step *step, enum state from)
+static bool commit(const struct gate *gate, uint64_t *word, const struct breaker_step *step, const struct breaker *from)
 {
     if (!step->changed)
         return true;
     if (!atomic_compare_exchange_strong(&row_of(gate)->breaker, word, breaker_pack(&step->next)))
         return false;
     if (step->reason != REASON_NONE)
-        announce(gate, from, (enum state)step->next.state, step->reason);
+        announce(gate, (enum state)from->state, (enum state)step->next.state, step->reason,
+                 step->next.state == STATE_OPEN ? from->consecutive + 1 : 0);
     return true;
 }
 
@@ -118,7 +128,7 @@ enum verdict gate_admit(const struct gate *gate, uint64_t now_ns, struct admissi
         if (now.state == STATE_CLOSED || forced == STATE_FORCED_CLOSED)
             return VERDICT_ADMIT;
         struct breaker_step step = breaker_admit(&now, gate->conf, now_ns);
-        if (!commit(gate, &word, &step, (enum state)now.state))
+        if (!commit(gate, &word, &step, &now))
             continue;
         admission->ticket.generation = step.next.generation;
         return step.needs_lease ? take_lease(gate, &step, now_ns, admission) : step.verdict;
@@ -131,9 +141,24 @@ void gate_ticket(const struct gate *gate, struct admission *admission)
     *admission = (struct admission){.ticket = {.generation = now.generation}};
 }
 
+static void sum_calls(const struct seg_row *row, const struct conf *conf, uint32_t generation, struct window_sum *sum)
+{
+    uint64_t failed[CALLS_WORDS], slow[CALLS_WORDS];
+    for (int i = 0; i < CALLS_WORDS; i++) {
+        failed[i] = atomic_load_explicit(&row->call_failed[i], memory_order_relaxed);
+        slow[i] = atomic_load_explicit(&row->call_slow[i], memory_order_relaxed);
+    }
+    uint64_t calls = atomic_load_explicit(&row->calls, memory_order_relaxed);
+    *sum = calls_sum(calls, generation, failed, slow, conf->breaker_window_calls);
+}
+
 void gate_sum(const struct seg_row *row, const struct conf *conf, uint32_t generation, uint64_t now_ns,
               struct window_sum *sum)
 {
+    if (conf->breaker_window_calls > 0) {
+        sum_calls(row, conf, generation, sum);
+        return;
+    }
     uint64_t epoch = window_epoch(now_ns, conf->breaker_window_ns);
     *sum = (struct window_sum){0};
     for (int i = 0; i < SEG_BUCKETS; i++)
@@ -151,9 +176,34 @@ static void advance_window(struct seg_row *row, uint64_t epoch)
             atomic_store_explicit(&row->bucket[i], 0, memory_order_relaxed);
 }
 
+/* The window of calls: the word says which bit is ours; a writer that dies before it set the bit leaves the result of
+ * the call N before, which the next round repairs. */
+static void count_in_calls(const struct gate *gate, uint32_t generation, bool failed, bool slow)
+{
+    struct seg_row *row = row_of(gate);
+    uint64_t seen = atomic_load_explicit(&row->calls, memory_order_relaxed);
+    uint64_t next = calls_next(seen, generation);
+    while (!atomic_compare_exchange_weak(&row->calls, &seen, next))
+        next = calls_next(seen, generation);
+    uint32_t bit = calls_bit(next, gate->conf->breaker_window_calls);
+    uint64_t mask = 1ull << bit % 64;
+    if (failed)
+        atomic_fetch_or(&row->call_failed[bit / 64], mask);
+    else
+        atomic_fetch_and(&row->call_failed[bit / 64], ~mask);
+    if (slow)
+        atomic_fetch_or(&row->call_slow[bit / 64], mask);
+    else
+        atomic_fetch_and(&row->call_slow[bit / 64], ~mask);
+}
+
 static void count_in_window(const struct gate *gate, uint32_t generation, bool failed, bool slow, uint64_t now_ns)
 {
     struct seg_row *row = row_of(gate);
+    if (gate->conf->breaker_window_calls > 0) {
+        count_in_calls(gate, generation, failed, slow);
+        return;
+    }
     uint64_t epoch = window_epoch(now_ns, gate->conf->breaker_window_ns);
     advance_window(row, epoch);
     _Atomic uint64_t *bucket = &row->bucket[epoch % SEG_BUCKETS];
@@ -167,6 +217,18 @@ static bool needs_window(const struct conf *conf)
     return conf->breaker_ratio_ppm > 0 || conf->breaker_errors > 0 || conf->breaker_slow_time_ns > 0;
 }
 
+/* breaker.lumping: whether a failure now counts. Of several at once one wins. */
+static bool failure_counts(const struct gate *gate, uint64_t now_ns)
+{
+    _Atomic uint64_t *lumped = &row_of(gate)->lumped_ns;
+    int64_t lumping_ns = gate->conf->breaker_lumping_ns;
+    if (lumping_ns <= 0)
+        return true;
+    uint64_t last_ns = atomic_load_explicit(lumped, memory_order_relaxed);
+    bool fresh = last_ns == 0 || now_ns - last_ns >= (uint64_t)lumping_ns;
+    return fresh && atomic_compare_exchange_strong(lumped, &last_ns, now_ns ? now_ns : 1);
+}
+
 void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
                  uint64_t random)
 {
@@ -177,15 +239,17 @@ void gate_result(const struct gate *gate, struct admission *admission, enum outc
     for (;;) {
         struct breaker now = breaker_unpack(word);
         bool current = now.state == STATE_CLOSED && now.generation == admission->ticket.generation;
+        if (current && !counted && outcome == OUTCOME_FAILURE && !failure_counts(gate, now_ns))
+            break; /* one burst, one failure: this one is neither success nor failure */
         if (current && outcome != OUTCOME_IGNORED && needs_window(gate->conf)) {
             if (!counted)
                 count_in_window(gate, now.generation, outcome == OUTCOME_FAILURE, slow, now_ns);
-            counted = true;
             gate_sum(row, gate->conf, now.generation, now_ns, &sum);
         }
+        counted |= current;
         struct breaker_step step =
             breaker_result(&now, gate->conf, admission->ticket, outcome, slow, &sum, now_ns, random);
-        if (!commit(gate, &word, &step, (enum state)now.state))
+        if (!commit(gate, &word, &step, &now))
             continue;
         if (step.late)
             seg_count(row, COUNTER_late, 1);
@@ -210,7 +274,7 @@ void gate_reset(const struct gate *gate)
     for (;;) {
         struct breaker now = breaker_unpack(word);
         struct breaker_step step = breaker_reset(&now);
-        if (commit(gate, &word, &step, (enum state)now.state))
+        if (commit(gate, &word, &step, &now))
             return;
     }
 }

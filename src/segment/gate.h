@@ -50,7 +50,8 @@ void gate_reset(const struct gate *gate);
 void gate_sum(const struct seg_row *row, const struct conf *conf, uint32_t generation, uint64_t now_ns,
               struct window_sum *sum);
 
-/* Why and when (wall clock, ms) the breaker entered its state; for display. */
-enum reason gate_reason(const struct seg_row *row, uint64_t *wall_ms);
+/* Why and when (wall clock, ms) the breaker entered its state, and after how many consecutive failures it opened; for
+ * display. */
+enum reason gate_reason(const struct seg_row *row, uint64_t *wall_ms, uint32_t *failures);
 
 #endif

@@ -34,6 +34,7 @@ enum {
     SEG_RULES_BYTES = 1 << 20, /* of one slot */
     SEG_LEASES = 32,           /* probes of one breaker */
     SEG_BUCKETS = 10,          /* tenths of a window */
+    SEG_CALL_WORDS = 16,       /* 64 calls each: the longest window of calls */
     SEG_HIST = 104,            /* log-linear: four buckets an octave, in microseconds */
     SEG_NAME = 64,             /* a destination's name with its NUL */
     SEG_LABEL = 112,           /* an endpoint as shown: "[addr]:port" or a socket's path */
@@ -143,7 +144,14 @@ struct seg_row {
     _Atomic uint64_t counter[SEG_COUNTERS]; /* any */
     struct seg_hist connect;
     struct seg_hist response;
-    uint8_t spare[56];
+    _Atomic uint64_t calls; /* any: {generation, calls seen} of the window of calls (policy/calls.h) */
+    _Atomic uint64_t call_failed[SEG_CALL_WORDS]; /* any: one bit a call */
+    _Atomic uint64_t call_slow[SEG_CALL_WORDS];
+    _Atomic uint64_t lumped_ns;    /* any: when a failure last counted (breaker.lumping) */
+    _Atomic uint64_t rate_ns;      /* any: the theoretical arrival time of the rate limiter (policy/rate.h) */
+    _Atomic uint64_t queue;        /* any: the account of the bulkhead's queue (segment/ledger.h) */
+    _Atomic uint64_t queue_ticket; /* any: the next place in the line, only grows */
+    uint8_t spare[232];
 };
 
 /* An attached process. */
@@ -168,8 +176,9 @@ struct seg_entry {
     _Atomic uint32_t endpoint;
     _Atomic uint32_t fd;
     _Atomic uint32_t pid;
-    _Atomic uint64_t lease; /* {lease index + 1, lease word tag}: a dead owner's probe goes back with the slot */
-    uint8_t spare[16];
+    _Atomic uint64_t ticket;   /* owner, before the entry is queued: its place in the line */
+    _Atomic uint64_t priority; /* likewise: higher goes first */
+    uint8_t spare[8];
 };
 
 struct seg_unmatched {
@@ -267,8 +276,15 @@ AT(seg_row, refused_since, 608);
 AT(seg_row, counter, 616);
 AT(seg_row, connect, 1128);
 AT(seg_row, response, 1552);
-AT(seg_row, spare, 1976);
-SIZE(seg_row, 2032);
+AT(seg_row, calls, 1976);
+AT(seg_row, call_failed, 1984);
+AT(seg_row, call_slow, 2112);
+AT(seg_row, lumped_ns, 2240);
+AT(seg_row, rate_ns, 2248);
+AT(seg_row, queue, 2256);
+AT(seg_row, queue_ticket, 2264);
+AT(seg_row, spare, 2272);
+SIZE(seg_row, 2504);
 
 AT(seg_process, pid, 8);
 AT(seg_process, parent, 12);
@@ -285,7 +301,8 @@ AT(seg_entry, row, 24);
 AT(seg_entry, endpoint, 28);
 AT(seg_entry, fd, 32);
 AT(seg_entry, pid, 36);
-AT(seg_entry, lease, 40);
+AT(seg_entry, ticket, 40);
+AT(seg_entry, priority, 48);
 SIZE(seg_entry, 64);
 
 AT(seg_unmatched, count, 8);
@@ -324,9 +341,10 @@ SIZE(seg_event, 248);
 #define SEG_BYTES                   SEG_NEXT(SEG_AT_EVENTS_REFUSAL, struct seg_event, SEG_EVENTS_REFUSAL)
 
 _Static_assert(sizeof(struct seg_header) <= SEG_ALIGN, "the header fits before the first region");
-_Static_assert(SEG_AT_RULES == 131072 && SEG_AT_ROWS == 2228224 && SEG_AT_PROCESSES == 4325376, "regions");
-_Static_assert(SEG_AT_LEDGER == 4849664 && SEG_AT_UNMATCHED == 9043968 && SEG_AT_EVENTS_LIFE == 9109504, "regions");
-_Static_assert(SEG_AT_EVENTS_REFUSAL == 9371648 && SEG_BYTES == 9895936, "regions");
+
+_Static_assert(SEG_AT_RULES == 131072 && SEG_AT_ROWS == 2228224 && SEG_AT_PROCESSES == 4849664, "regions");
+_Static_assert(SEG_AT_LEDGER == 5373952 && SEG_AT_UNMATCHED == 9568256 && SEG_AT_EVENTS_LIFE == 9633792, "regions");
+_Static_assert(SEG_AT_EVENTS_REFUSAL == 9895936 && SEG_BYTES == 10420224, "regions");
 
 #undef AT
 #undef SIZE

@@ -5,7 +5,8 @@
  *
  * field    member of struct conf (always int64_t); its suffix carries the unit
  * KIND     DURATION (ns), COUNT, PERCENT (parts per million), FACTOR (parts per million),
- *          WORD (index into words), TEXT (offset into the rules' string pool, 0 = none)
+ *          RATE (events per hour), WORD (index into words), SET (bit i: word i; "none" is no bit),
+ *          TEXT (offset into the rules' string pool, 0 = none)
  * default  in the syntax of the file; the name of another key means "the value of that key"
  * min,max  likewise; values outside are errors. "off" is legal where words holds "off"
  * words    WORD: the legal words, separated by blanks, in the order of their indices
@@ -31,6 +32,18 @@ KEY(breaker_window_ns, "breaker.window", DURATION, "10s", "10ms", "24h", "",
     "length of the sliding window: the current tenth and the nine before it")
 KEY(breaker_min_calls, "breaker.min_calls", COUNT, "20", "1", "40000", "",
     "calls the window needs before ratios are judged")
+KEY(breaker_window_calls, "breaker.window_calls", COUNT, "off", "1", "1024", "off",
+    "judge the ratios over the last so many calls instead of a time")
+KEY(breaker_lumping_ns, "breaker.lumping", DURATION, "off", "1ms", "1h", "off",
+    "failures within this time of one that counted do not count again")
+KEY(breaker_ignore, "breaker.ignore", SET, "none", "", "",
+    "none connected connect_failed connect_timeout local_error cancelled answered response_timeout idle_timeout reset "
+    "empty_response stale_connection abandoned client_timeout",
+    "observations that say nothing to the breaker")
+KEY(breaker_failure_on, "breaker.failure_on", SET, "none", "", "",
+    "none connected connect_failed connect_timeout local_error cancelled answered response_timeout idle_timeout reset "
+    "empty_response stale_connection abandoned client_timeout",
+    "observations that are failures besides the usual ones")
 KEY(breaker_errors, "breaker.errors", COUNT, "off", "1", "40000", "off",
     "failures within the window that open the breaker, successes irrelevant")
 KEY(breaker_slow_time_ns, "breaker.slow_time", DURATION, "off", "1us", "24h", "off", "a call that takes longer is slow")
@@ -56,6 +69,13 @@ KEY(breaker_scope, "breaker.scope", WORD, "endpoint", "", "", "endpoint destinat
     "one breaker for each endpoint, or one for the destination")
 KEY(bulkhead_limit, "bulkhead.limit", COUNT, "off", "1", "60000", "off",
     "connections open at once, over all processes that share the segment")
+KEY(rate_limit, "rate.limit", RATE, "off", "1/h", "1000000000/s", "off",
+    "connects admitted for each unit of time, over all processes that share the segment")
+KEY(rate_burst, "rate.burst", COUNT, "off", "1", "1000000000", "off",
+    "connects at once after a pause; off: one second's worth")
+KEY(rate_max_wait_ns, "rate.max_wait", DURATION, "0s", "0s", "1h", "",
+    "how long a blocking connect may wait for its turn")
+KEY(rate_per, "rate.per", WORD, "host", "", "", "host process", "one limit for all processes together, or one for each")
 KEY(reject_errno, "reject.errno", WORD, "ECONNREFUSED", "", "",
     "ECONNREFUSED ETIMEDOUT EHOSTUNREACH ENETUNREACH ECONNABORTED ECONNRESET",
     "what connect() answers to a rejected call")

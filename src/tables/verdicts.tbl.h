@@ -4,4 +4,5 @@ VERDICT(ADMIT, "admitted", attempts)
 VERDICT(BREAKER_OPEN, "breaker_open", rejected_breaker)
 VERDICT(PROBE_BUSY, "probe_busy", rejected_breaker)
 VERDICT(BULKHEAD_FULL, "bulkhead_full", rejected_bulkhead)
+VERDICT(RATE, "rate", rejected_rate)
 #undef VERDICT

@@ -280,7 +280,7 @@ static bool compile_key(int key, const char *text)
 
 static void check_value_round_trip(int key, const char *text)
 {
-    char out[64], want[256];
+    char out[400], want[400];
     int64_t value = -2, again = -3;
     CHECK(config_parse_value(key, text, strlen(text), &value, want, sizeof want));
     config_format_value(key, value, out, sizeof out);
@@ -292,7 +292,7 @@ static void check_value_round_trip(int key, const char *text)
 
 static void check_value_refused(int key, const char *text, const char *want)
 {
-    char expected[512];
+    char expected[1024];
     snprintf(expected, sizeof expected, "%s/main.conf:3:%zu: %s: got `%s', want %s", directory,
              strlen(key_info[key].name) + (*text ? 4 : 3), key_info[key].name, text, want);
     CHECK(!compile_key(key, text));
@@ -313,13 +313,43 @@ static void test_words(int key)
     check_value_refused(key, "", want);
 }
 
+/* Several words are one value; the first word of the table is the empty set. */
+static void test_set(int key)
+{
+    char want[400], all[400];
+    const char *words = key_info[key].words;
+    int64_t count = 0;
+    snprintf(want, sizeof want, "any of %s", words);
+    snprintf(all, sizeof all, "%s", words);
+    for (char *word = strtok(all, " "); word; word = strtok(NULL, " "), count++) {
+        CHECK(compile_key(key, word));
+        CHECK_INT(value_of(0, key), count ? (int64_t)1 << (count - 1) : 0);
+    }
+    CHECK(compile_key(key, strchr(words, ' ') + 1));
+    CHECK_INT(value_of(0, key), ((int64_t)1 << (count - 1)) - 1);
+    check_value_round_trip(key, "reset \t connected");
+    check_value_refused(key, "reset nonsense", want);
+    check_value_refused(key, "", want);
+}
+
+/* The words of the sets are the observations, in their order. */
+static void test_observation_words(void)
+{
+    char names[400] = "none";
+    for (int i = 0; i < OBSERVATION_INJECTED; i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), " %s", observation_names[i]);
+    CHECK_TEXT(key_info[KEY_breaker_ignore].words, names);
+    CHECK_TEXT(key_info[KEY_breaker_failure_on].words, names);
+}
+
 static void test_numbers(int key)
 {
-    static const char *const nouns[] = {"a duration", "a whole number", "a percentage", "a number"};
+    static const char *const nouns[] = {"a duration", "a whole number", "a percentage", "a number", "a rate"};
     static const char *const wants[] = {"a duration with its unit (us ms s m h), such as 5s",
                                         "a whole number, such as 5", "a percentage with its sign, such as 50%",
-                                        "a number without a unit, such as 2 or 1.5"};
-    static const char *const wrong_units[] = {"5%", "5s", "5ms", "5s"};
+                                        "a number without a unit, such as 2 or 1.5",
+                                        "a rate with its unit (/s /m /h), such as 100/s"};
+    static const char *const wrong_units[] = {"5%", "5s", "5ms", "5s", "5s"};
     const struct key_info *info = &key_info[key];
     bool off = strcmp(info->words, "off") == 0;
     int64_t low = 0, high = 0;
@@ -367,10 +397,13 @@ static void test_keys(const char *top)
 {
     char path[512], line[96];
     CHECK(compile_file("[destination d]\nmatch = *\n", NULL));
+    test_observation_words();
     check_defaults(0);
     for (int key = 0; key < KEY_COUNT; key++) {
         if (key_info[key].kind == KIND_WORD)
             test_words(key);
+        else if (key_info[key].kind == KIND_SET)
+            test_set(key);
         else if (key_info[key].kind != KIND_TEXT)
             test_numbers(key);
     }
