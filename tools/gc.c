@@ -11,6 +11,7 @@
 #include "liveness.h"
 #include "print.h"
 #include "remove.h"
+#include "base/clock.h"
 #include "segment/events.h"
 #include "segment/ledger.h"
 #include "segment/registry.h"
@@ -44,13 +45,13 @@ static void reap(const struct segment *segment, struct collected *collected)
         const struct seg_row *row = seg_row(segment, i);
         if (!rows_ready(row) || row->kind != ROW_DESTINATION)
             continue;
-        uint32_t count = ledger_reap(segment, i);
+        uint32_t count = ledger_reap(segment, i, clock_now_ns());
         struct event event = {.kind = EVENT_RECLAIMED, .row = i, .count = count, .program = "resctl"};
         if (count)
             event_write(segment, &event);
         collected->reclaimed += count;
     }
-    collected->reclaimed += ledger_reap(segment, LEDGER_NONE);
+    collected->reclaimed += ledger_reap(segment, LEDGER_NONE, clock_now_ns());
 }
 
 static int remove_file(const char *path)

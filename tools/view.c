@@ -19,6 +19,7 @@ struct taking {
     struct liveness liveness;
     struct view_source source;
     uint32_t connections[SEG_ROWS];
+    uint32_t queued[SEG_ROWS];
     bool is_used[SEG_ROWS];      /* rows that some destination has */
     uint32_t endpoint[SEG_ROWS]; /* rows of the endpoints of the destination at hand */
 };
@@ -85,15 +86,17 @@ static void read_ledger(struct taking *taking)
     for (uint32_t i = 0; i < used && i < SEG_LEDGER; i++) {
         const struct seg_entry *entry = seg_entry(taking->view->segment, i);
         uint32_t owner;
-        if (!ledger_held(atomic_load_explicit(&entry->word, memory_order_acquire), &owner) ||
-            !liveness_ask(&taking->liveness, owner))
+        uint64_t word = atomic_load_explicit(&entry->word, memory_order_acquire);
+        bool held = ledger_held(word, &owner);
+        if ((!held && !ledger_queued(word, &owner)) || !liveness_ask(&taking->liveness, owner))
             continue;
+        uint32_t *count = held ? taking->connections : taking->queued;
         uint32_t row = atomic_load_explicit(&entry->row, memory_order_relaxed);
         uint32_t endpoint = atomic_load_explicit(&entry->endpoint, memory_order_relaxed);
         if (row < SEG_ROWS)
-            taking->connections[row]++;
+            count[row]++;
         if (endpoint < SEG_ROWS && endpoint != row)
-            taking->connections[endpoint]++;
+            count[endpoint]++;
     }
 }
 
@@ -227,6 +230,7 @@ struct view *view_take(const struct segment *segment)
     taking->source = (struct view_source){.segment = segment,
                                           .liveness = &taking->liveness,
                                           .connections = taking->connections,
+                                          .queued = taking->queued,
                                           .now_ns = view->now_ns,
                                           .wall_ns = view->wall_ns};
     read_header(view);

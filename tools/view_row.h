@@ -20,6 +20,7 @@ struct view_row {
     uint32_t state;           /* enum state, administrative ones included */
     uint32_t reason;          /* enum reason */
     uint32_t connections;     /* of living owners */
+    uint32_t queued;          /* of living owners, waiting for a slot */
     uint32_t probes;          /* leases held by living owners */
     uint64_t changed_wall_ms; /* when the breaker entered its state, 0: never */
     bool is_open;             /* STATE_OPEN, and so the next two mean something */
@@ -37,6 +38,7 @@ struct view_source {
     const struct segment *segment;
     struct liveness *liveness;
     const uint32_t *connections; /* by row */
+    const uint32_t *queued;
     uint64_t now_ns, wall_ns;
 };
 

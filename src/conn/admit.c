@@ -14,6 +14,7 @@
 #include "conn/kernel.h"
 #include "conn/names.h"
 #include "policy/rate.h"
+#include "real/real.h"
 #include "segment/events.h"
 #include "segment/rows.h"
 
@@ -110,29 +111,98 @@ static bool applies(const struct attempt *attempt, enum verdict verdict)
     return false;
 }
 
-static enum verdict take_slot(struct attempt *attempt)
+/* Waits for the queued slot's turn. In slices: the turn may come because a waiter or a holder died. */
+static enum verdict wait_in_queue(struct attempt *attempt, uint64_t expiry_ns)
+{
+    enum { SLICE_NS = 50000000 };
+    const struct conf *conf = &attempt->destination->conf;
+    const struct timespec none = {0};
+    for (;;) {
+        uint64_t seen = atomic_load(&seg_row(&host.segment, attempt->row)->account);
+        uint64_t now_ns = clock_now_ns();
+        if (ledger_turn(&host.segment, &attempt->slot, conf->bulkhead_limit, now_ns)) {
+            attempt->now_ns = now_ns;
+            return VERDICT_ADMIT;
+        }
+        if (now_ns >= expiry_ns) {
+            ledger_leave(&host.segment, &attempt->slot);
+            return VERDICT_QUEUE_TIMEOUT;
+        }
+        uint64_t rest_ns = expiry_ns - now_ns;
+        ledger_wait(&host.segment, attempt->row, seen, rest_ns < SLICE_NS ? rest_ns : SLICE_NS);
+        real.ppoll(NULL, 0, &none, NULL); /* connect() is a cancellation point: so is its queue */
+    }
+}
+
+static struct slot_info describe(const struct attempt *attempt, bool enforced)
 {
     const struct conf *conf = &attempt->destination->conf;
-    bool enforced = conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_BULKHEAD);
-    struct slot_info info = {
+    int64_t wait_ns = conf->bulkhead_queue_timeout_ns > 0 ? conf->bulkhead_queue_timeout_ns : INT64_MAX / 2;
+    if (conf->timeout_total_ns > 0 && conf->timeout_total_ns < wait_ns)
+        wait_ns = conf->timeout_total_ns;
+    bool may_queue = enforced && conf->bulkhead_queue > 0 && !kernel_nonblocking(attempt->fd);
+    return (struct slot_info){
         .row = attempt->row,
         .endpoint = attempt->endpoint,
         .fd = (uint32_t)attempt->fd,
         .pid = atomic_load(&host.pid),
         .cookie = attempt->cookie,
         .now_ns = attempt->now_ns,
+        .limit = enforced ? conf->bulkhead_limit : 0,
+        .places = may_queue ? conf->bulkhead_queue : 0,
+        .expiry_ns = attempt->now_ns + (uint64_t)wait_ns,
+        .priority = (uint64_t)conf->priority,
     };
-    uint32_t owner = atomic_load(&host.owner);
-    int64_t limit = enforced ? conf->bulkhead_limit : 0;
-    enum ledger_result result = ledger_acquire(&host.segment, owner, &info, limit, &attempt->slot);
-    if (result == LEDGER_FULL_ACCOUNT && !applies(attempt, VERDICT_BULKHEAD_FULL))
-        result = ledger_acquire(&host.segment, owner, &info, 0, &attempt->slot);
-    else if (!enforced && conf->bulkhead_limit > 0 &&
-             ledger_count(atomic_load(&seg_row(&host.segment, attempt->row)->account)) > (uint64_t)conf->bulkhead_limit)
+}
+
+/* observe mode, or RESIL_DISABLE: the slot is taken all the same, for the count to be right. */
+static void count_would_reject(const struct attempt *attempt)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    uint64_t account = atomic_load(&seg_row(&host.segment, attempt->row)->account);
+    if (conf->bulkhead_limit > 0 && ledger_count(account) > (uint64_t)conf->bulkhead_limit)
         seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_would_reject, 1);
-    if (result == LEDGER_FULL_TABLE)
+}
+
+static enum verdict ask_breaker(struct attempt *attempt, const struct gate *gate)
+{
+    if (host.disabled & DISABLE_BREAKER) {
+        gate_ticket(gate, &attempt->admission);
+        return VERDICT_ADMIT;
+    }
+    enum verdict verdict = gate_admit(gate, attempt->now_ns, &attempt->admission);
+    return verdict == VERDICT_ADMIT || applies(attempt, verdict) ? verdict : VERDICT_ADMIT;
+}
+
+static enum verdict take_slot(struct attempt *attempt, const struct gate *gate)
+{
+    bool enforced = attempt->destination->conf.mode == MODE_ENFORCE && !(host.disabled & DISABLE_BULKHEAD);
+    struct slot_info info = describe(attempt, enforced);
+    uint32_t owner = atomic_load(&host.owner);
+    enum ledger_result result = ledger_acquire(&host.segment, owner, &info, &attempt->slot);
+    enum verdict full = result == LEDGER_FULL_QUEUE ? VERDICT_QUEUE_FULL : VERDICT_BULKHEAD_FULL;
+    switch (result) {
+    case LEDGER_QUEUED:
+        /* Nobody waits with a probe's lease in hand; at its turn the breaker is asked again. */
+        gate_give_back(gate, &attempt->admission);
+        full = wait_in_queue(attempt, info.expiry_ns);
+        return full == VERDICT_ADMIT ? ask_breaker(attempt, gate) : full;
+    case LEDGER_FULL_ACCOUNT:
+    case LEDGER_FULL_QUEUE:
+        if (applies(attempt, full))
+            return full;
+        info.limit = info.places = 0;
+        ledger_acquire(&host.segment, owner, &info, &attempt->slot);
+        return VERDICT_ADMIT;
+    case LEDGER_FULL_TABLE:
         atomic_fetch_add(&seg_header(&host.segment)->dropped, 1);
-    return result == LEDGER_FULL_ACCOUNT ? VERDICT_BULKHEAD_FULL : VERDICT_ADMIT;
+        return VERDICT_ADMIT;
+    case LEDGER_OK:
+        break;
+    }
+    if (!enforced)
+        count_would_reject(attempt);
+    return VERDICT_ADMIT;
 }
 
 static _Atomic uint64_t process_rate[SEG_ROWS]; /* rate.per = process: the state that others do not share */
@@ -158,21 +228,19 @@ static enum verdict take_turn(struct attempt *attempt)
 
 enum verdict admit_ask(struct attempt *attempt)
 {
-    enum verdict turn = take_turn(attempt);
-    if (turn != VERDICT_ADMIT && applies(attempt, turn))
-        return turn;
     struct gate gate = admit_gate(attempt);
     attempt->slot.entry = LEDGER_NONE;
-    enum verdict verdict = VERDICT_ADMIT;
-    if (host.disabled & DISABLE_BREAKER)
-        gate_ticket(&gate, &attempt->admission);
-    else
-        verdict = gate_admit(&gate, attempt->now_ns, &attempt->admission);
+    enum verdict verdict = take_turn(attempt);
     if (verdict != VERDICT_ADMIT && applies(attempt, verdict))
         return verdict;
-    verdict = take_slot(attempt);
+    verdict = ask_breaker(attempt, &gate);
     if (verdict != VERDICT_ADMIT)
+        return verdict;
+    verdict = take_slot(attempt, &gate);
+    if (verdict != VERDICT_ADMIT) {
         gate_give_back(&gate, &attempt->admission);
+        ledger_release(&host.segment, &attempt->slot);
+    }
     return verdict;
 }
 

@@ -176,9 +176,9 @@ struct seg_entry {
     _Atomic uint32_t endpoint;
     _Atomic uint32_t fd;
     _Atomic uint32_t pid;
-    _Atomic uint64_t ticket;   /* owner, before the entry is queued: its place in the line */
-    _Atomic uint64_t priority; /* likewise: higher goes first */
-    uint8_t spare[8];
+    _Atomic uint64_t ticket;    /* owner, before the entry is queued: its place in the line */
+    _Atomic uint64_t priority;  /* likewise: higher goes first */
+    _Atomic uint64_t expiry_ns; /* likewise: when it gives up */
 };
 
 struct seg_unmatched {
@@ -303,6 +303,7 @@ AT(seg_entry, fd, 32);
 AT(seg_entry, pid, 36);
 AT(seg_entry, ticket, 40);
 AT(seg_entry, priority, 48);
+AT(seg_entry, expiry_ns, 56);
 SIZE(seg_entry, 64);
 
 AT(seg_unmatched, count, 8);

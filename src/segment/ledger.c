@@ -2,8 +2,13 @@
  * Slots: see the protocol in the header. */
 #include "segment/ledger.h"
 
+#include <time.h>
+
+#include "real/raw.h"
 #include "segment/registry.h"
 #include "tables/enums.h"
+
+enum account_kind { ACCOUNT_SLOTS, ACCOUNT_QUEUE };
 
 enum operation { OPERATION_NONE, OPERATION_ACQUIRE, OPERATION_RELEASE };
 
@@ -57,24 +62,48 @@ uint32_t ledger_count(uint64_t account)
 bool ledger_held(uint64_t word, uint32_t *owner)
 {
     *owner = owner_of(word);
-    return state_of(word) == ENTRY_HELD;
+    return state_of(word) == ENTRY_HELD || state_of(word) == ENTRY_ADMITTED;
+}
+
+bool ledger_queued(uint64_t word, uint32_t *owner)
+{
+    *owner = owner_of(word);
+    return state_of(word) == ENTRY_QUEUED;
+}
+
+static _Atomic uint64_t *word_of(struct seg_row *row, enum account_kind kind)
+{
+    return kind == ACCOUNT_SLOTS ? &row->account : &row->queue;
+}
+
+/* What an operation of an account makes of an entry's state; the state itself when it is done already. */
+static enum entry_state finished(enum account_kind kind, uint32_t operation, enum entry_state state)
+{
+    bool acquire = operation == OPERATION_ACQUIRE;
+    if (kind == ACCOUNT_SLOTS && acquire)
+        return state == ENTRY_PENDING ? ENTRY_HELD : state == ENTRY_QUEUED ? ENTRY_ADMITTED : state;
+    if (kind == ACCOUNT_SLOTS)
+        return state == ENTRY_HELD ? ENTRY_FREE : state;
+    if (acquire)
+        return state == ENTRY_PENDING ? ENTRY_QUEUED : state;
+    return state == ENTRY_QUEUED ? ENTRY_FREE : state == ENTRY_ADMITTED ? ENTRY_HELD : state;
 }
 
 /* Finishes the operation that the account names. Every step is a compare-and-swap from the exact word that the
  * operation left, so that doing it twice, or late, does nothing. */
-static void help(const struct segment *segment, struct seg_row *row, uint64_t account_word)
+static void help(const struct segment *segment, struct seg_row *row, enum account_kind kind, uint64_t account_word)
 {
     struct account account = unpack_account(account_word);
     if (account.operation == OPERATION_NONE)
         return;
     struct seg_entry *entry = seg_entry(segment, account.entry);
     uint64_t word = atomic_load(&entry->word);
-    if (tag_of(word) != account.tag || atomic_load(&row->account) != account_word)
+    if (tag_of(word) != account.tag || atomic_load(word_of(row, kind)) != account_word)
         return;
-    if (account.operation == OPERATION_ACQUIRE && state_of(word) == ENTRY_PENDING)
-        atomic_compare_exchange_strong(&entry->word, &word, pack_entry(owner_of(word), account.tag, ENTRY_HELD));
-    else if (account.operation == OPERATION_RELEASE && state_of(word) == ENTRY_HELD)
-        atomic_compare_exchange_strong(&entry->word, &word, pack_entry(0, account.tag, ENTRY_FREE));
+    enum entry_state next = finished(kind, account.operation, state_of(word));
+    uint32_t owner = next == ENTRY_FREE ? 0 : owner_of(word);
+    if (next != state_of(word))
+        atomic_compare_exchange_strong(&entry->word, &word, pack_entry(owner, account.tag, next));
 }
 
 static bool try_claim(const struct segment *segment, uint32_t index, uint32_t owner, struct slot *slot)
@@ -121,94 +150,198 @@ static void describe(struct seg_entry *entry, const struct slot_info *info)
     atomic_store_explicit(&entry->endpoint, info->endpoint, memory_order_relaxed);
     atomic_store_explicit(&entry->fd, info->fd, memory_order_relaxed);
     atomic_store_explicit(&entry->pid, info->pid, memory_order_relaxed);
+    atomic_store_explicit(&entry->expiry_ns, info->expiry_ns, memory_order_relaxed);
+    atomic_store_explicit(&entry->priority, info->priority, memory_order_relaxed);
 }
 
-/* One try to move the account; the account never passes the limit, not for a moment. */
-static bool take(const struct segment *segment, struct seg_row *row, const struct slot *slot, int64_t limit)
+/* One try to move an account up; it never passes the limit, not for a moment. only_if: the state in which the entry
+ * must still be (a reaper may have taken it). */
+static bool take(const struct segment *segment, struct seg_row *row, enum account_kind kind, const struct slot *slot,
+                 int64_t limit, enum entry_state only_if)
 {
-    uint64_t word = atomic_load(&row->account);
+    _Atomic uint64_t *account = word_of(row, kind);
+    uint64_t word = atomic_load(account);
     for (;;) {
-        help(segment, row, word);
+        help(segment, row, kind, word);
+        uint64_t entry_word = atomic_load(&seg_entry(segment, slot->entry)->word);
         uint32_t count = ledger_count(word);
-        if (limit > 0 && count >= (uint64_t)limit)
+        if ((limit > 0 && count >= (uint64_t)limit) || state_of(entry_word) != only_if ||
+            tag_of(entry_word) != slot->tag)
             return false;
         uint64_t next = pack_account(count + 1, OPERATION_ACQUIRE, slot->entry, slot->tag);
-        if (atomic_compare_exchange_strong(&row->account, &word, next)) {
-            help(segment, row, next);
+        if (atomic_compare_exchange_strong(account, &word, next)) {
+            help(segment, row, kind, next);
             return true;
         }
     }
 }
 
-enum ledger_result ledger_acquire(const struct segment *segment, uint32_t owner, const struct slot_info *info,
-                                  int64_t limit, struct slot *slot)
+static void wake_waiters(struct seg_row *row)
 {
-    struct seg_row *row = seg_row(segment, info->row);
-    slot->entry = LEDGER_NONE;
-    if (!claim_entry(segment, owner, slot) &&
-        (!ledger_reap(segment, LEDGER_NONE) || !claim_entry(segment, owner, slot)))
-        return LEDGER_FULL_TABLE;
-    struct seg_entry *entry = seg_entry(segment, slot->entry);
-    describe(entry, info);
-    atomic_store(&entry->word, pack_entry(owner, slot->tag, ENTRY_PENDING));
-    if (take(segment, row, slot, limit))
-        return LEDGER_OK;
-    if (ledger_reap(segment, info->row) && take(segment, row, slot, limit))
-        return LEDGER_OK;
-    atomic_store(&entry->word, pack_entry(0, slot->tag, ENTRY_FREE));
-    slot->entry = LEDGER_NONE;
-    return LEDGER_FULL_ACCOUNT;
+    enum { FUTEX_WAKE_SHARED = 1 };
+    if (ledger_count(atomic_load_explicit(&row->queue, memory_order_relaxed)) > 0)
+        raw_syscall(SYS_futex, (long)&row->account, FUTEX_WAKE_SHARED, INT32_MAX, 0, 0, 0);
 }
 
-/* Releases the slot unless somebody else did. True when it was us. */
-static bool give_back(const struct segment *segment, uint32_t index, uint32_t tag)
+/* Moves an account down for an entry in state `from`, unless somebody else did. True when it was us. */
+static bool give_back(const struct segment *segment, enum account_kind kind, uint32_t index, uint32_t tag,
+                      enum entry_state from)
 {
     struct seg_entry *entry = seg_entry(segment, index);
     uint32_t row_index = atomic_load(&entry->row);
     if (row_index >= SEG_ROWS)
         return false;
     struct seg_row *row = seg_row(segment, row_index);
-    uint64_t word = atomic_load(&row->account);
+    _Atomic uint64_t *account = word_of(row, kind);
+    uint64_t word = atomic_load(account);
     for (;;) {
-        help(segment, row, word);
+        help(segment, row, kind, word);
         uint64_t entry_word = atomic_load(&entry->word);
-        if (state_of(entry_word) != ENTRY_HELD || tag_of(entry_word) != tag)
+        if (state_of(entry_word) != from || tag_of(entry_word) != tag)
             return false;
         uint32_t count = ledger_count(word);
         uint64_t next = pack_account(count ? count - 1 : 0, OPERATION_RELEASE, index, tag);
-        if (atomic_compare_exchange_strong(&row->account, &word, next)) {
-            help(segment, row, next);
+        if (atomic_compare_exchange_strong(account, &word, next)) {
+            help(segment, row, kind, next);
+            wake_waiters(row);
             return true;
         }
     }
 }
 
-void ledger_release(const struct segment *segment, struct slot *slot)
+/* A place or a slot for a claimed entry. Who comes while others wait goes to the end of the line. */
+static enum ledger_result enter(const struct segment *segment, struct seg_row *row, const struct slot_info *info,
+                                const struct slot *slot)
 {
-    if (slot->entry < SEG_LEDGER)
-        give_back(segment, slot->entry, slot->tag);
+    bool others_wait = info->places > 0 && ledger_count(atomic_load(&row->queue)) > 0;
+    if (!others_wait && take(segment, row, ACCOUNT_SLOTS, slot, info->limit, ENTRY_PENDING))
+        return LEDGER_OK;
+    if (info->places <= 0)
+        return LEDGER_FULL_ACCOUNT;
+    struct seg_entry *entry = seg_entry(segment, slot->entry);
+    atomic_store(&entry->ticket, atomic_fetch_add(&row->queue_ticket, 1));
+    return take(segment, row, ACCOUNT_QUEUE, slot, info->places, ENTRY_PENDING) ? LEDGER_QUEUED : LEDGER_FULL_QUEUE;
+}
+
+enum ledger_result ledger_acquire(const struct segment *segment, uint32_t owner, const struct slot_info *info,
+                                  struct slot *slot)
+{
+    struct seg_row *row = seg_row(segment, info->row);
+    slot->entry = LEDGER_NONE;
+    if (!claim_entry(segment, owner, slot) &&
+        (!ledger_reap(segment, LEDGER_NONE, info->now_ns) || !claim_entry(segment, owner, slot)))
+        return LEDGER_FULL_TABLE;
+    struct seg_entry *entry = seg_entry(segment, slot->entry);
+    describe(entry, info);
+    atomic_store(&entry->word, pack_entry(owner, slot->tag, ENTRY_PENDING));
+    enum ledger_result result = enter(segment, row, info, slot);
+    /* Before anybody is refused or made to wait, the dead give back. */
+    if (result != LEDGER_OK && result != LEDGER_QUEUED && ledger_reap(segment, info->row, info->now_ns))
+        result = enter(segment, row, info, slot);
+    if (result == LEDGER_OK || result == LEDGER_QUEUED)
+        return result;
+    atomic_store(&entry->word, pack_entry(0, slot->tag, ENTRY_FREE));
+    slot->entry = LEDGER_NONE;
+    return result;
+}
+
+/* Whether `other` stands before `mine` in the line. */
+static bool before(const struct seg_entry *other, const struct seg_entry *mine)
+{
+    uint64_t theirs = atomic_load(&other->priority), ours = atomic_load(&mine->priority);
+    if (theirs != ours)
+        return theirs > ours;
+    return (int64_t)(atomic_load(&other->ticket) - atomic_load(&mine->ticket)) < 0;
+}
+
+static bool first_in_line(const struct segment *segment, uint32_t index)
+{
+    const struct seg_entry *mine = seg_entry(segment, index);
+    uint32_t row = atomic_load(&mine->row);
+    uint32_t used = atomic_load(&seg_header(segment)->ledger_used);
+    for (uint32_t i = 0; i < used && i < SEG_LEDGER; i++) {
+        const struct seg_entry *other = seg_entry(segment, i);
+        if (i != index && state_of(atomic_load(&other->word)) == ENTRY_QUEUED && atomic_load(&other->row) == row &&
+            before(other, mine))
+            return false;
+    }
+    return true;
+}
+
+bool ledger_turn(const struct segment *segment, const struct slot *slot, int64_t limit, uint64_t now_ns)
+{
+    uint32_t row_index = atomic_load(&seg_entry(segment, slot->entry)->row);
+    struct seg_row *row = seg_row(segment, row_index);
+    ledger_reap(segment, row_index, now_ns);
+    if (!first_in_line(segment, slot->entry) || !take(segment, row, ACCOUNT_SLOTS, slot, limit, ENTRY_QUEUED))
+        return false;
+    give_back(segment, ACCOUNT_QUEUE, slot->entry, slot->tag, ENTRY_ADMITTED);
+    return true;
+}
+
+void ledger_leave(const struct segment *segment, struct slot *slot)
+{
+    give_back(segment, ACCOUNT_QUEUE, slot->entry, slot->tag, ENTRY_QUEUED);
     slot->entry = LEDGER_NONE;
 }
 
-/* A dead owner's entry. CLAIMED and PENDING never counted, unless the account names them: help() tells. */
+void ledger_wait(const struct segment *segment, uint32_t row, uint64_t seen, uint64_t timeout_ns)
+{
+    enum { FUTEX_WAIT_SHARED = 0 };
+    const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000u),
+                                     .tv_nsec = (long)(timeout_ns % 1000000000u)};
+    /* The low half of the word holds operation and tag: it changes with every operation. */
+    raw_syscall(SYS_futex, (long)&seg_row(segment, row)->account, FUTEX_WAIT_SHARED, (long)(uint32_t)seen,
+                (long)&timeout, 0, 0);
+}
+
+void ledger_release(const struct segment *segment, struct slot *slot)
+{
+    if (slot->entry < SEG_LEDGER)
+        give_back(segment, ACCOUNT_SLOTS, slot->entry, slot->tag, ENTRY_HELD);
+    slot->entry = LEDGER_NONE;
+}
+
+/* A dead owner's entry, or one left behind in the queue. CLAIMED and PENDING never counted, unless an account names
+ * them: help() tells. */
 static uint32_t reclaim(const struct segment *segment, uint32_t index)
 {
     struct seg_entry *entry = seg_entry(segment, index);
     uint32_t row_index = atomic_load(&entry->row);
-    uint64_t word = atomic_load(&entry->word);
-    if (state_of(word) == ENTRY_PENDING && row_index < SEG_ROWS) {
+    if (row_index < SEG_ROWS) {
         struct seg_row *row = seg_row(segment, row_index);
-        help(segment, row, atomic_load(&row->account));
-        word = atomic_load(&entry->word);
+        help(segment, row, ACCOUNT_SLOTS, atomic_load(&row->account));
+        help(segment, row, ACCOUNT_QUEUE, atomic_load(&row->queue));
     }
-    if (state_of(word) == ENTRY_HELD)
-        return give_back(segment, index, tag_of(word));
-    if (state_of(word) == ENTRY_CLAIMED || state_of(word) == ENTRY_PENDING)
-        atomic_compare_exchange_strong(&entry->word, &word, pack_entry(0, tag_of(word), ENTRY_FREE));
+    uint64_t word = atomic_load(&entry->word);
+    uint32_t tag = tag_of(word);
+    switch (state_of(word)) {
+    case ENTRY_QUEUED:
+        return give_back(segment, ACCOUNT_QUEUE, index, tag, ENTRY_QUEUED);
+    case ENTRY_ADMITTED:
+        give_back(segment, ACCOUNT_QUEUE, index, tag, ENTRY_ADMITTED);
+        return give_back(segment, ACCOUNT_SLOTS, index, tag, ENTRY_HELD);
+    case ENTRY_HELD:
+        return give_back(segment, ACCOUNT_SLOTS, index, tag, ENTRY_HELD);
+    case ENTRY_CLAIMED:
+    case ENTRY_PENDING:
+        atomic_compare_exchange_strong(&entry->word, &word, pack_entry(0, tag, ENTRY_FREE));
+        break;
+    case ENTRY_FREE:
+        break;
+    }
     return 0;
 }
 
-uint32_t ledger_reap(const struct segment *segment, uint32_t row)
+/* A waiter's thread looks at its turn every few milliseconds; one that did not leave long after its time is gone. */
+static bool overdue(const struct seg_entry *entry, uint64_t word, uint64_t now_ns)
+{
+    enum { GRACE_NS = 1000000000 };
+    uint64_t expiry_ns = atomic_load_explicit(&entry->expiry_ns, memory_order_relaxed);
+    return state_of(word) == ENTRY_QUEUED && now_ns > expiry_ns && now_ns - expiry_ns > GRACE_NS;
+}
+
+uint32_t ledger_reap(const struct segment *segment, uint32_t row, uint64_t now_ns)
 {
     uint32_t used = atomic_load(&seg_header(segment)->ledger_used);
     uint32_t reclaimed = 0;
@@ -226,7 +359,7 @@ uint32_t ledger_reap(const struct segment *segment, uint32_t row)
             if (!last_alive)
                 registry_bury(segment, last_owner);
         }
-        if (!last_alive)
+        if (!last_alive || overdue(entry, word, now_ns))
             reclaimed += reclaim(segment, i);
     }
     if (reclaimed && row != LEDGER_NONE)

@@ -69,6 +69,11 @@ KEY(breaker_scope, "breaker.scope", WORD, "endpoint", "", "", "endpoint destinat
     "one breaker for each endpoint, or one for the destination")
 KEY(bulkhead_limit, "bulkhead.limit", COUNT, "off", "1", "60000", "off",
     "connections open at once, over all processes that share the segment")
+KEY(bulkhead_queue, "bulkhead.queue", COUNT, "0", "0", "10000", "",
+    "blocking connects that may wait for a slot, first come first served")
+KEY(bulkhead_queue_timeout_ns, "bulkhead.queue_timeout", DURATION, "timeout.connect", "1ms", "1h", "off",
+    "how long a connect may wait in the queue")
+KEY(priority, "priority", COUNT, "0", "0", "255", "", "while others wait in the same queue, higher goes first")
 KEY(rate_limit, "rate.limit", RATE, "off", "1/h", "1000000000/s", "off",
     "connects admitted for each unit of time, over all processes that share the segment")
 KEY(rate_burst, "rate.burst", COUNT, "off", "1", "1000000000", "off",

@@ -4,5 +4,7 @@ VERDICT(ADMIT, "admitted", attempts)
 VERDICT(BREAKER_OPEN, "breaker_open", rejected_breaker)
 VERDICT(PROBE_BUSY, "probe_busy", rejected_breaker)
 VERDICT(BULKHEAD_FULL, "bulkhead_full", rejected_bulkhead)
+VERDICT(QUEUE_FULL, "queue_full", rejected_bulkhead)
+VERDICT(QUEUE_TIMEOUT, "queue_timeout", rejected_queue_timeout)
 VERDICT(RATE, "rate", rejected_rate)
 #undef VERDICT
