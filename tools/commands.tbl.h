@@ -16,6 +16,8 @@ COMMAND("reset", command_reset, "DEST[/ENDPOINT] [SEGMENT]",
         "close the breakers of a destination or of one endpoint, clear their counts and forced states")
 COMMAND("gc", command_gc, "[--remove] [--json] [SEGMENT]",
         "take back what dead processes left in the segment; with --remove, delete a segment that nobody uses")
+COMMAND("simulate", command_simulate, "[--set KEY=VALUE]... [--config FILE --destination NAME] [--seed N] [FILE]",
+        "run a script of calls through the policy engine in virtual time")
 COMMAND("demo", command_demo, "", "watch a breaker at work: a flaky backend, an unmodified client, in a few seconds")
 COMMAND("version", command_version, "[--json]", "print the versions of resctl and of the segment layout")
 #undef COMMAND

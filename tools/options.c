@@ -78,6 +78,15 @@ static bool store(const struct options *options, const struct option_row *row, c
         *(const char **)row->value = text;
         return true;
     }
+    if (row->kind == OPTION_LIST) {
+        struct option_list *list = row->value;
+        if (list->count == OPTION_LIST_MAX) {
+            complain("%s: option --%s: at most %d of them", name, row->name, OPTION_LIST_MAX);
+            return false;
+        }
+        list->item[list->count++] = text;
+        return true;
+    }
     if (parse_count(text, strlen(text), row->value))
         return true;
     complain("%s: option --%s: got `%s', want a number", name, row->name, text);

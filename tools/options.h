@@ -8,14 +8,22 @@
 
 #include "commands.h"
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER };
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_LIST };
+
+enum { OPTION_LIST_MAX = 128 };
+
+/* An option that may be given again and again. */
+struct option_list {
+    int count;
+    const char *item[OPTION_LIST_MAX];
+};
 
 /* One option: --name or -letter. A table ends with a row without a name. */
 struct option_row {
     const char *name;
     char letter; /* 0: none */
     enum option_kind kind;
-    void *value;          /* FLAG: bool *, TEXT: const char **, NUMBER: int64_t * */
+    void *value;          /* FLAG: bool *, TEXT: const char **, NUMBER: int64_t *, LIST: struct option_list * */
     const char *argument; /* as the help shows it; NULL of a FLAG */
     const char *help;
 };

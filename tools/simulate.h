@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ * The policy engine in virtual time: the library's own breaker, bulkhead and rate limiter on a private segment, with a
+ * clock that the script moves. For `resctl simulate`. */
+#ifndef RESCTL_SIMULATE_H
+#define RESCTL_SIMULATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "config/rules.h"
+#include "segment/gate.h"
+#include "segment/ledger.h"
+
+enum { SIM_CALLS = 4000, SIM_ID = 64 };
+
+enum sim_state { SIM_FREE, SIM_OPEN, SIM_QUEUED };
+
+/* A call between its begin and its end; each has a process of its own, so that it can be killed. */
+struct sim_call {
+    enum sim_state state;
+    char id[SIM_ID];
+    uint32_t owner;
+    struct admission admission;
+    struct slot slot;
+    uint64_t begin_ns, expiry_ns;
+};
+
+struct sim {
+    struct segment segment;
+    struct conf conf;
+    uint32_t row;
+    uint64_t now_ns, seed, draws;
+    uint32_t calls_used; /* no call at or above this index was ever open */
+    struct sim_call call[SIM_CALLS];
+};
+
+/* sim_start(sim, seed): an empty segment at time 0. False without memory. conf is to be set by the caller. */
+bool sim_start(struct sim *sim, uint64_t seed);
+
+/* sim_begin(sim, call, may_queue, priority): asks for admission at sim->now_ns; fills the call. Returns the RESULT. */
+const char *sim_begin(struct sim *sim, struct sim_call *call, bool may_queue, uint64_t priority);
+/* sim_end(sim, call, outcome): "done", or "late"; the call is free afterwards. */
+const char *sim_end(struct sim *sim, struct sim_call *call, enum outcome outcome);
+/* sim_kill(sim, call): its owner dies. */
+void sim_kill(struct sim *sim, struct sim_call *call);
+/* sim_force(sim, state): 0, STATE_FORCED_OPEN or STATE_FORCED_CLOSED. */
+void sim_force(struct sim *sim, enum state state);
+
+/* sim_find(sim, id): the open or queued call of that name; "" finds a free place. NULL when there is none. */
+struct sim_call *sim_find(struct sim *sim, const char *id);
+
+/* sim_pass(sim, until_ns, out): the queue's own events up to until_ns: waits that end. sim_turns(): calls that get
+ * their turn now. Both print a line for each. */
+void sim_pass(struct sim *sim, uint64_t until_ns, FILE *out);
+void sim_turns(struct sim *sim, FILE *out);
+
+/* sim_mark(sim): forgets the last reason. sim_state(sim, out): prints " state=... [reason=...]". */
+void sim_mark(struct sim *sim);
+void sim_state(const struct sim *sim, FILE *out);
+/* sim_show(sim, out): prints every counter and rate as " k=v". */
+void sim_show(const struct sim *sim, FILE *out);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT
+ * The engine of `resctl simulate`: src/segment and src/policy, driven by a virtual clock. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/prng.h"
+#include "policy/rate.h"
+#include "segment/registry.h"
+#include "segment/rows.h"
+#include "simulate.h"
+
+static struct seg_row *row_of(const struct sim *sim)
+{
+    return seg_row(&sim->segment, sim->row);
+}
+
+static struct gate gate_of(const struct sim *sim, const struct sim_call *call)
+{
+    return (struct gate){
+        .segment = &sim->segment,
+        .row = sim->row,
+        .conf = &sim->conf,
+        .owner = call->owner,
+        .program = "simulate",
+    };
+}
+
+bool sim_start(struct sim *sim, uint64_t seed)
+{
+    const struct row_key key = {.kind = ROW_DESTINATION, .name = "simulate"};
+    memset(sim, 0, sizeof *sim);
+    sim->seed = seed;
+    if (!segment_private(&sim->segment))
+        return false;
+    sim->row = rows_get(&sim->segment, &key);
+    return sim->row != ROW_NONE;
+}
+
+static uint64_t draw(struct sim *sim)
+{
+    return prng_at(sim->seed, 1, sim->draws++);
+}
+
+/* The registry entry of a call's own process: index of the call, generation by number of uses. */
+static uint32_t new_owner(struct sim *sim, const struct sim_call *call)
+{
+    uint32_t index = (uint32_t)(call - sim->call);
+    struct seg_process *entry = seg_process(&sim->segment, index);
+    uint32_t generation = (uint32_t)(atomic_load(&entry->word) >> 32);
+    generation = generation % 0xfffff + 1;
+    atomic_store(&entry->word, (uint64_t)generation << 32 | PROCESS_LIVE);
+    return generation << 12 | index;
+}
+
+static void count(const struct sim *sim, enum counter counter)
+{
+    seg_count(row_of(sim), counter, 1);
+}
+
+static const char *refused(const struct sim *sim, enum verdict verdict)
+{
+    static const unsigned char counters[VERDICT_COUNT] = {
+#define VERDICT(id, name, counter) COUNTER_##counter,
+#include "tables/verdicts.tbl.h"
+    };
+    static const char *const results[VERDICT_COUNT] = {
+#define VERDICT(id, name, counter) #counter,
+#include "tables/verdicts.tbl.h"
+    };
+    if (verdict == VERDICT_ADMIT) {
+        count(sim, COUNTER_attempts);
+        return "admitted";
+    }
+    count(sim, (enum counter)counters[verdict]);
+    return results[verdict];
+}
+
+static bool enforced(const struct sim *sim)
+{
+    return sim->conf.mode == MODE_ENFORCE;
+}
+
+static enum verdict take_turn(struct sim *sim)
+{
+    _Atomic uint64_t *state = &row_of(sim)->rate_ns;
+    struct rate_step step = rate_step(atomic_load(state), &sim->conf, sim->now_ns, false);
+    if (step.admitted)
+        atomic_store(state, step.next);
+    return step.admitted ? VERDICT_ADMIT : VERDICT_RATE;
+}
+
+/* In observe mode a refusal is only counted. */
+static enum verdict apply(const struct sim *sim, enum verdict verdict)
+{
+    if (verdict == VERDICT_ADMIT || enforced(sim))
+        return verdict;
+    count(sim, COUNTER_would_reject);
+    return VERDICT_ADMIT;
+}
+
+static enum verdict take_slot(struct sim *sim, struct sim_call *call, bool may_queue, uint64_t priority)
+{
+    int64_t wait_ns = sim->conf.bulkhead_queue_timeout_ns;
+    call->expiry_ns = wait_ns > 0 ? sim->now_ns + (uint64_t)wait_ns : UINT64_MAX / 2;
+    struct slot_info info = {
+        .row = sim->row,
+        .endpoint = sim->row,
+        .now_ns = sim->now_ns,
+        .limit = enforced(sim) ? sim->conf.bulkhead_limit : 0,
+        .places = may_queue ? sim->conf.bulkhead_queue : 0,
+        .expiry_ns = call->expiry_ns,
+        .priority = priority,
+    };
+    switch (ledger_acquire(&sim->segment, call->owner, &info, &call->slot)) {
+    case LEDGER_QUEUED:
+        call->state = SIM_QUEUED;
+        return VERDICT_ADMIT;
+    case LEDGER_FULL_ACCOUNT:
+        return VERDICT_BULKHEAD_FULL;
+    case LEDGER_FULL_QUEUE:
+        return VERDICT_QUEUE_FULL;
+    case LEDGER_OK:
+    case LEDGER_FULL_TABLE:
+        break;
+    }
+    return VERDICT_ADMIT;
+}
+
+static enum verdict ask_breaker(struct sim *sim, struct sim_call *call)
+{
+    struct gate gate = gate_of(sim, call);
+    return apply(sim, gate_admit(&gate, sim->now_ns, &call->admission));
+}
+
+const char *sim_begin(struct sim *sim, struct sim_call *call, bool may_queue, uint64_t priority)
+{
+    uint32_t index = (uint32_t)(call - sim->call);
+    if (index >= sim->calls_used)
+        sim->calls_used = index + 1;
+    call->owner = new_owner(sim, call);
+    call->slot.entry = LEDGER_NONE;
+    call->begin_ns = sim->now_ns;
+    call->state = SIM_OPEN;
+    struct gate gate = gate_of(sim, call);
+    enum verdict verdict = apply(sim, take_turn(sim));
+    if (verdict == VERDICT_ADMIT)
+        verdict = ask_breaker(sim, call);
+    if (verdict == VERDICT_ADMIT) {
+        verdict = take_slot(sim, call, may_queue, priority);
+        if (verdict != VERDICT_ADMIT || call->state == SIM_QUEUED)
+            gate_give_back(&gate, &call->admission);
+    }
+    if (call->state == SIM_QUEUED)
+        return "queued";
+    if (verdict != VERDICT_ADMIT)
+        call->state = SIM_FREE;
+    return refused(sim, verdict);
+}
+
+const char *sim_end(struct sim *sim, struct sim_call *call, enum outcome outcome)
+{
+    static const unsigned char counters[] = {[OUTCOME_SUCCESS] = COUNTER_exchanges_ok,
+                                             [OUTCOME_FAILURE] = COUNTER_exchanges_failed,
+                                             [OUTCOME_IGNORED] = COUNTER_ignored};
+    struct gate gate = gate_of(sim, call);
+    if (call->state == SIM_QUEUED) {
+        ledger_leave(&sim->segment, &call->slot);
+        call->state = SIM_FREE;
+        return "done";
+    }
+    int64_t slow_ns = sim->conf.breaker_slow_time_ns;
+    bool slow = slow_ns > 0 && sim->now_ns - call->begin_ns > (uint64_t)slow_ns;
+    uint64_t late = atomic_load(&row_of(sim)->counter[COUNTER_late]);
+    count(sim, (enum counter)counters[outcome]);
+    gate_result(&gate, &call->admission, outcome, slow, sim->now_ns, draw(sim));
+    ledger_release(&sim->segment, &call->slot);
+    call->state = SIM_FREE;
+    return atomic_load(&row_of(sim)->counter[COUNTER_late]) != late ? "late" : "done";
+}
+
+void sim_kill(struct sim *sim, struct sim_call *call)
+{
+    registry_bury(&sim->segment, call->owner);
+    call->state = SIM_FREE;
+    ledger_reap(&sim->segment, sim->row, sim->now_ns); /* as the next waiter's slice would */
+}
+
+void sim_force(struct sim *sim, enum state state)
+{
+    atomic_store(&row_of(sim)->forced, (uint32_t)state);
+}
+
+struct sim_call *sim_find(struct sim *sim, const char *id)
+{
+    for (uint32_t i = 0; i < SIM_CALLS; i++) {
+        struct sim_call *call = &sim->call[i];
+        if (*id ? call->state != SIM_FREE && strcmp(call->id, id) == 0 : call->state == SIM_FREE)
+            return call;
+        if (*id && i >= sim->calls_used)
+            return NULL;
+    }
+    return NULL;
+}
+
+static void print_time(uint64_t ns, FILE *out)
+{
+    fprintf(out, "%" PRIu64, ns / (uint64_t)NS_PER_S);
+    char fraction[16];
+    snprintf(fraction, sizeof fraction, ".%09" PRIu64, ns % (uint64_t)NS_PER_S);
+    size_t length = strlen(fraction);
+    while (length > 1 && fraction[length - 1] == '0')
+        length--;
+    if (length > 1)
+        fprintf(out, "%.*s", (int)length, fraction);
+}
+
+static void print_event(const struct sim *sim, const char *verb, const char *id, const char *result, FILE *out)
+{
+    print_time(sim->now_ns, out);
+    fprintf(out, " %s %s -> %s", verb, id, result);
+    sim_state(sim, out);
+    fputc('\n', out);
+}
+
+static struct sim_call *next_expiry(struct sim *sim)
+{
+    struct sim_call *next = NULL;
+    for (uint32_t i = 0; i < sim->calls_used; i++) {
+        struct sim_call *call = &sim->call[i];
+        if (call->state == SIM_QUEUED && (!next || call->expiry_ns < next->expiry_ns))
+            next = call;
+    }
+    return next;
+}
+
+void sim_pass(struct sim *sim, uint64_t until_ns, FILE *out)
+{
+    for (struct sim_call *call = next_expiry(sim); call && call->expiry_ns <= until_ns; call = next_expiry(sim)) {
+        sim->now_ns = call->expiry_ns;
+        sim_mark(sim);
+        ledger_leave(&sim->segment, &call->slot);
+        call->state = SIM_FREE;
+        print_event(sim, "expire", call->id, refused(sim, VERDICT_QUEUE_TIMEOUT), out);
+    }
+    sim->now_ns = until_ns;
+}
+
+/* One queued call that is first in the line and finds a slot. True when there was one. */
+static bool one_turn(struct sim *sim, FILE *out)
+{
+    for (uint32_t i = 0; i < sim->calls_used; i++) {
+        struct sim_call *call = &sim->call[i];
+        if (call->state != SIM_QUEUED ||
+            !ledger_turn(&sim->segment, &call->slot, sim->conf.bulkhead_limit, sim->now_ns))
+            continue;
+        sim_mark(sim);
+        call->state = SIM_OPEN;
+        call->begin_ns = sim->now_ns;
+        enum verdict verdict = ask_breaker(sim, call);
+        if (verdict != VERDICT_ADMIT) {
+            ledger_release(&sim->segment, &call->slot);
+            call->state = SIM_FREE;
+        }
+        print_event(sim, "admit", call->id, refused(sim, verdict), out);
+        return true;
+    }
+    return false;
+}
+
+void sim_turns(struct sim *sim, FILE *out)
+{
+    while (one_turn(sim, out))
+        ;
+}
+
+void sim_mark(struct sim *sim)
+{
+    atomic_store(&row_of(sim)->breaker_mark, 0);
+}
+
+void sim_state(const struct sim *sim, FILE *out)
+{
+    uint64_t wall_ms;
+    uint32_t failures;
+    uint32_t forced = atomic_load(&row_of(sim)->forced);
+    struct breaker breaker = breaker_unpack(atomic_load(&row_of(sim)->breaker));
+    enum reason reason = gate_reason(row_of(sim), &wall_ms, &failures);
+    fprintf(out, " state=%s", state_names[forced ? forced : breaker.state]);
+    if (reason != REASON_NONE)
+        fprintf(out, " reason=%s", reason_names[reason]);
+}
+
+void sim_show(const struct sim *sim, FILE *out)
+{
+    static const char *const names[COUNTER_COUNT] = {
+#define COUNTER(name, unit, help) #name,
+#include "tables/counters.tbl.h"
+    };
+    struct seg_row *row = row_of(sim);
+    struct breaker breaker = breaker_unpack(atomic_load(&row->breaker));
+    struct window_sum sum;
+    gate_sum(row, &sim->conf, breaker.generation, sim->now_ns, &sum);
+    for (int i = 0; i < COUNTER_COUNT; i++)
+        fprintf(out, " %s=%" PRIu64, names[i], atomic_load(&row->counter[i]));
+    fprintf(out, " connections=%u queued=%u consecutive_failures=%u window_calls=%u window_failed=%u window_slow=%u",
+            ledger_count(atomic_load(&row->account)), ledger_count(atomic_load(&row->queue)), breaker.consecutive,
+            sum.calls, sum.failed, sum.slow);
+    fprintf(out, " failure_ratio=%.4f next_attempt_ms=%.3f", sum.calls ? (double)sum.failed / sum.calls : 0.0,
+            (double)breaker_wait_ns(&breaker, &sim->conf, sim->now_ns) / 1e6);
+}
