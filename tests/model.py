@@ -1,69 +1,89 @@
 # SPDX-License-Identifier: MIT
-"""A second, independent implementation of the policies, to hold the engine against: `model.py [--set KEY=VALUE]... [FILE]`
-prints what `resctl simulate` has to print. Written from the documentation alone.
+"""A second, independent implementation of the policies, to hold the engine against: `model.py [--set KEY=VALUE]...
+[FILE]` prints what `resctl simulate` has to print. Written from the documentation alone.
 
 Choices where the documentation leaves room:
 
 Script
- 1. Time 0 of the script is 0 ns of the clock that numbers the tenths of the window. Times have up to nine decimals, exactly.
- 2. Instants of `admit` and `expire` lines are printed in seconds with no more decimals than needed: 34, 34.5, 0.000000001.
- 3. What is due at or before a line's TIME happens, and is printed, before the line. Of one instant: waits that expire, then
-    turns that come. What a line causes (a turn) is printed after it. After the last line time stands still.
- 4. `call` that is refused takes no time: its DURATION is ignored. What falls due during a call is printed before it.
- 5. An ID is free again after its end, kill, refusal or expiry. To begin one that is open, to end one that is not (or still
-    waits) or to kill one that is unknown is a bad script; so are going back in time and unknown words.
+ 1. Time 0 of the script is 0 ns of the clock that numbers the tenths of the window. Times have up to nine decimals,
+    exactly.
+ 2. Instants of `admit` and `expire` lines are printed in seconds with no more decimals than needed: 34, 34.5,
+    0.000000001.
+ 3. What is due at or before a line's TIME happens, and is printed, before the line. Of one instant: waits that
+    expire (of equal ones in the order of their turns), then turns that come. What a line causes (a turn) is printed
+    after it. After the last line time stands still.
+ 4. `call` that is refused takes no time: its DURATION is ignored. What falls due during a call is printed before
+    it.
+ 5. An ID is free again after its end, kill, refusal or expiry. To begin one that is open, to end one that is not
+    (or still waits) or to kill one that is unknown is a bad script; so are going back in time and unknown words.
  6. reason= is printed exactly when this line changed the state; refusals have none.
  7. A turn that is refused prints `TIME admit ID -> rejected_breaker ...`; the next waiter is asked at once.
  8. Lists (backoff, pick) are separated by commas without blanks; milliseconds as in 2.
- 9. priority=N of begin is accepted and without effect: the queue is FIFO.
+ 9. priority=N of begin (else the key priority): the highest waiter has the turn, among equals the first. A full
+    queue refuses whoever comes.
 
 Admission: rate, then breaker, then bulkhead
-10. A rate token is spent even when the breaker or the bulkhead then refuses; a turn in the queue is not charged again.
-11. open -> half_open happens when the breaker is asked, also if the bulkhead then refuses or queues; the lease is given back.
+10. A rate token is spent even when the breaker or the bulkhead then refuses; a turn in the queue is not charged
+    again.
+11. open -> half_open happens when the breaker is asked, also if the bulkhead then refuses or queues; the lease is
+    given back.
 
 Breaker
-12. Duration is end minus admission (waiting does not count). Slow calls count at their end only; while in flight they have no
-    effect here. slow is about time alone: a failed call may be slow too.
+12. Duration is end minus admission (waiting does not count). Slow calls count at their end only; while in flight
+    they have no effect here. slow is about time alone: a failed call may be slow too.
 13. ignore counts nothing and evaluates nothing, gives lease and slot back, does not end a run of failures. An older
     generation makes any outcome `late`, ignore too.
-14. A transition begins a new generation: results of calls admitted before it are late, also those of the other probes.
+14. A transition begins a new generation: results of calls admitted before it are late, also those of the other
+    probes.
 15. An evaluation looks at consecutive, errors, ratio, slow in this order; the first that holds is the reason. An
     evaluation happens at completions only, never because of `set` or of time.
-16. window_calls replaces the time window for errors, ratio and slow; its least volume is min(min_calls, window_calls).
-17. A time bucket whose ok or failed count reaches 4095 is halved at once, all of its counts, before the evaluation.
-18. lumping: while closed, a failure less than this after the last counted failure counts in nothing (run, window, slow), but
-    is a completion and evaluates. A success between them changes nothing. Every transition forgets the last counted failure.
-19. The k-th opening in a row lasts min(open_time * multiplier^k, open_max), k = 0 for the first: open_max bounds that one too.
-    Computed in whole ns, cut after each step. Live changes of open_time act on the next opening.
-20. open_from = last_failure: every late failure or timeout that arrives in state open, even after its time is over but before
-    anybody asked, moves the end to its own instant plus the length of this opening.
-21. A lease ends at admission + timeout.probe + timeout.response (60 s for each that is off), at now >= end. A result without
-    lease counts like any other of its generation.
-22. strict: a slow ok is a failed probe. ratio: leases plus results never exceed probes; judged when probes results are in,
-    failures by ratio, slow by slow_ratio (when not off), both >=; reasons probe_failed and probes_ok. Otherwise successes and
-    halfopen_failures are not looked at.
+16. window_calls replaces the time window for errors, ratio and slow; its least volume is min(min_calls,
+    window_calls).
+17. A time bucket whose ok or failed count has reached 4095 is halved, all of its counts, when the next result comes
+    into it.
+18. lumping: while closed, a failure less than this after the last counted failure counts in nothing (run, window,
+    slow), but is a completion and evaluates. A success between them changes nothing. Every transition forgets the
+    last counted failure.
+19. The first opening lasts open_time; each re-opening multiplies it, cut to whole ns, and no further than
+    max(open_max, open_time). Live changes of these act on the next opening.
+20. open_from = last_failure: every late failure or timeout that arrives in state open, even after its time is over but
+    before anybody asked, moves the end to its own instant plus the length of this opening by the keys as they are then.
+21. A lease ends at admission + timeout.probe + timeout.response (60 s for each that is off), at now >= end. A
+    result without lease counts like any other of its generation.
+22. strict: a slow ok is a failed probe. ratio: leases plus results never exceed probes; judged when probes results
+    are in, failures by ratio, slow by slow_ratio (when not off), both >=; reasons probe_failed and probes_ok.
+    Otherwise successes and halfopen_failures are not looked at.
 23. Probe results are in no window. Closing empties window, run of failures and k.
-24. force open/closed: a transition with reason forced unless it is so already; all results of earlier calls are late. While
-    forced nothing is counted and nothing changes the state; results of calls begun since are `done`. force auto: to closed,
-    everything emptied, reason forced; without a force it does nothing.
+24. force open/closed: a transition with reason forced unless it is so already; all results of earlier calls are late.
+    While forced nothing is counted and nothing changes the state; results of calls begun since are `done`. force auto:
+    to closed, everything emptied, reason forced; without a force it does nothing.
 
 Bulkhead
-25. A call is queued when the limit is reached and there is a place; its wait ends at now >= begin + queue_timeout (off: never).
-26. A slot freed by end or kill, and a limit raised by set, give turns at once. A lowered limit or queue ends nothing.
+25. A call is queued when the limit is reached and there is a place; its wait ends at now >= begin + queue_timeout
+    (off: never).
+26. A slot freed by end or kill, and a limit raised by set, give turns at once. A lowered limit or queue ends
+    nothing.
 27. kill of a waiting call frees its place.
 
 Rate
-28. GCRA: interval = unit / limit in whole ns (cut); a call passes at now >= tat - (burst - 1) * interval; then tat becomes
-    max(now, tat) + interval. Default burst: the whole calls of one second, at least 1.
-29. max_wait: `begin` that would have to wait no longer than this is `queued` and reserved; at its instant it is asked by
-    breaker and bulkhead and prints an admit line (`queued` again if the bulkhead queues it). A kill gives no token back.
+28. GCRA: interval = unit / limit in whole ns (cut); a call passes at now >= tat - (burst - 1) * interval; then tat
+    becomes max(now, tat) + interval. Default burst: the whole calls of one second, at least 1.
+29. max_wait: `begin` that would have to wait no longer than this is `queued` and reserved; at its instant it is
+    asked by breaker and bulkhead and prints an admit line (`queued` again if the bulkhead queues it). A kill gives
+    no token back.
 
 Backoff and balance
 30. retry.max bounds each delay before jitter. linear n * base, fibonacci base * 1 1 2 3 5 8.
-31. first: always the first. round_robin: in order, from the first. weighted: smooth (add each weight, take the greatest, the
-    first of equals, subtract the sum from it).
-32. `set` of breaker.window, breaker.window_calls, endpoints, balance in the middle of a script has no defined effect here.
-33. Budget (not visible in scripts): retries allowed = share * attempts of the last ttl + floor * ttl - retries of that time.
+31. first: always the first. round_robin: in order, from the first. weighted: smooth (add each weight, take the
+    greatest, the first of equals, subtract the sum from it).
+32. `set` of breaker.window, breaker.window_calls, rate.*, endpoints, balance in the middle of a script has no defined
+    effect here.
+33. Measured at the engine, named by no document: the end of the open time is kept in whole us and the end of a lease
+    in whole ms, both rounded up; the last counted failure (lumping) in whole us, rounded down; the window counts only
+    while one of ratio, errors and slow_time is on; an end of the open time that lies more than 2 * max(open_time,
+    open_max) ahead (after a live change) is taken for over.
+34. Budget (not visible in scripts): retries allowed = share * attempts of the last ttl + floor * ttl - retries of
+    that time.
 """
 
 import sys
@@ -74,6 +94,9 @@ MILLION = 10**6
 UNITS = {"us": 10**3, "ms": 10**6, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND}
 LEASE_OF_OFF = 60 * SECOND
 HALVE_AT = 4095
+OPEN_STEP = 1000  # resolution of the end of the open time in ns, rounded up
+LEASE_STEP = MILLION  # likewise of the end of a lease
+LUMP_STEP = 1000  # likewise of the last counted failure, rounded down
 
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"
 FORCED_OPEN, FORCED_CLOSED = "forced_open", "forced_closed"
@@ -100,6 +123,10 @@ def seconds(text):
     if text.isdigit():
         return int(text) * SECOND
     return _decimal(text, SECOND)
+
+
+def round_up(instant, step):
+    return -(-instant // step) * step
 
 
 def print_number(value, scale):
@@ -167,6 +194,7 @@ KEYS = {  # name: (parser, default); a default that names a key means its value
     "bulkhead.limit": (_off(_count), "off"),
     "bulkhead.queue": (_count, "0"),
     "bulkhead.queue_timeout": (_off(_duration), "timeout.connect"),
+    "priority": (_count, "0"),
     "rate.limit": (_off(_rate), "off"),
     "rate.burst": (_count, None),
     "rate.max_wait": (lambda text: 0 if text in ("0", "off") else _duration(text), "0"),
@@ -217,8 +245,9 @@ class Conf:
 class TimeWindow:
     """The current tenth and the nine before."""
 
-    def __init__(self, length):
+    def __init__(self, length, halve_at=HALVE_AT):
         self.width = length // 10
+        self.halve_at = halve_at
         self.empty()
 
     def empty(self):
@@ -243,6 +272,12 @@ class TimeWindow:
         if not buckets or buckets[-1][0] != tenth:
             buckets.append([tenth, 0, 0, 0])
         bucket = buckets[-1]
+        if self.halve_at and max(bucket[1], bucket[2]) >= self.halve_at:
+            self._forget(bucket)
+            bucket[1:] = [count // 2 for count in bucket[1:]]
+            self.ok += bucket[1]
+            self.failed += bucket[2]
+            self.slow += bucket[3]
         if failed:
             bucket[2] += 1
             self.failed += 1
@@ -252,12 +287,6 @@ class TimeWindow:
         if slow:
             bucket[3] += 1
             self.slow += 1
-        if bucket[1] >= HALVE_AT or bucket[2] >= HALVE_AT:
-            self._forget(bucket)
-            bucket[1:] = [count // 2 for count in bucket[1:]]
-            self.ok += bucket[1]
-            self.failed += bucket[2]
-            self.slow += bucket[3]
 
 
 class CallWindow:
@@ -292,11 +321,12 @@ class Breaker:
         self.state = CLOSED
         self.reason = None  # of the last transition; whoever prints it clears it
         self.generation = 0
-        self.window = CallWindow(conf.breaker_window_calls) if conf.breaker_window_calls else TimeWindow(conf.breaker_window)
+        calls = conf.breaker_window_calls
+        self.window = CallWindow(calls) if calls else TimeWindow(conf.breaker_window)
         self.run = 0  # consecutive failures
         self.counted = None  # when the last failure was counted
         self.reopened = 0  # k
-        self.length = self.until = 0
+        self.until = 0
         self.leases = {}  # ticket number: expiry
         self.probe_ok = self.probe_failed = self.probe_errors = self.probe_slow = 0
         self.tickets = 0
@@ -308,17 +338,16 @@ class Breaker:
         self.counted = None
         self.probe_ok = self.probe_failed = self.probe_errors = self.probe_slow = 0
 
+    def _open_until(self, now):
+        conf, times = self.conf, self.reopened
+        length, longest = conf.breaker_open_time, max(conf.breaker_open_time, conf.breaker_open_max)
+        if times and conf.breaker_multiplier > MILLION:
+            length = longest if times > 1000 else min(
+                longest, length * conf.breaker_multiplier**times // MILLION**times)
+        return round_up(now + length, OPEN_STEP)
+
     def _open(self, now, reason):
-        conf = self.conf
-        length = min(conf.breaker_open_time, conf.breaker_open_max)
-        for _ in range(self.reopened):
-            if length >= conf.breaker_open_max:
-                break
-            length = min(length * conf.breaker_multiplier // MILLION, conf.breaker_open_max)
-            if conf.breaker_multiplier == MILLION:
-                break
-        self.length = length
-        self.until = now + length
+        self.until = self._open_until(now)
         self._go(OPEN, reason)
 
     def _close(self, reason):
@@ -343,7 +372,8 @@ class Breaker:
         if state == FORCED_OPEN:
             return None
         if state == OPEN:
-            if now < self.until:
+            longest = max(self.conf.breaker_open_time, self.conf.breaker_open_max)
+            if now < self.until <= now + 2 * longest + 2 * OPEN_STEP:
                 return None
             self._go(HALF_OPEN, "open_elapsed")
         leases = self.leases
@@ -355,7 +385,7 @@ class Breaker:
         if used >= self.conf.breaker_probes:
             return None
         self.tickets += 1
-        leases[self.tickets] = now + self.conf.lease
+        leases[self.tickets] = round_up(now + self.conf.lease, LEASE_STEP)
         return (self.generation, self.tickets)
 
     def give_back(self, ticket):
@@ -368,7 +398,7 @@ class Breaker:
         failed = outcome == "fail" or outcome == "timeout"
         if ticket[0] != self.generation:
             if failed and self.state == OPEN and self.conf.breaker_open_from == "last_failure":
-                self.until = now + self.length
+                self.until = self._open_until(now)
             return False
         if self.state == HALF_OPEN:
             self.leases.pop(ticket[1], None)
@@ -416,12 +446,13 @@ class Breaker:
         if failed and conf.breaker_lumping is not None:
             lumped = self.counted is not None and now < self.counted + conf.breaker_lumping
             if not lumped:
-                self.counted = now
+                self.counted = now // LUMP_STEP * LUMP_STEP
         if lumped:
             window.advance(now)
         else:
             self.run = self.run + 1 if failed else 0
-            window.add(now, failed, slow)
+            if not (conf.breaker_ratio is conf.breaker_errors is conf.breaker_slow_time is None):
+                window.add(now, failed, slow)
 
         total = window.ok + window.failed
         least = conf.breaker_min_calls
@@ -506,8 +537,8 @@ class Budget:
 
     def __init__(self, share_ppm=200_000, floor=10, ttl=10 * SECOND):
         self.share, self.floor, self.ttl = share_ppm, floor, ttl
-        self.attempts = TimeWindow(ttl)
-        self.retries = TimeWindow(ttl)
+        self.attempts = TimeWindow(ttl, halve_at=None)
+        self.retries = TimeWindow(ttl, halve_at=None)
 
     def attempt(self, now):
         self.attempts.add(now, False, False)
@@ -538,10 +569,10 @@ class Held:
 class Waiting:
     """A queued call: at `due` its wait ends (queue) or its turn comes (rate)."""
 
-    __slots__ = ("name", "due")
+    __slots__ = ("name", "priority", "due")
 
-    def __init__(self, name, due):
-        self.name, self.due = name, due
+    def __init__(self, name, priority, due):
+        self.name, self.priority, self.due = name, priority, due
 
 
 REJECTED_BREAKER, REJECTED_BULKHEAD, FULL = "rejected_breaker", "rejected_bulkhead", object()
@@ -581,7 +612,7 @@ class Simulation:
         if now < self.now:
             raise ScriptError(f"going back: {text}")
         if self.waiting:
-            self._pass(now)
+            self.advance(now)
         self.now = now
         self._print(text.strip(), self.verbs[words[1]](*words[2:]))
         if self.queue:
@@ -597,7 +628,7 @@ class Simulation:
 
     # time and turns
 
-    def _pass(self, until):
+    def advance(self, until):
         """What is due up to this instant."""
         while True:
             expiring = min((waiter for waiter in self.queue if waiter.due is not None), key=lambda waiter: waiter.due,
@@ -612,7 +643,8 @@ class Simulation:
                 self.now = turning.due
                 self.reserved.remove(turning)
                 del self.waiting[turning.name]
-                self._print(f"{print_seconds(self.now)} admit {turning.name}", self._ask(turning.name))
+                result = self._ask(turning.name, turning.priority)
+                self._print(f"{print_seconds(self.now)} admit {turning.name}", result)
             else:
                 return
 
@@ -641,7 +673,7 @@ class Simulation:
         self.in_use += 1
         return Held(self.now, ticket)
 
-    def _ask(self, name):
+    def _ask(self, name, priority):
         """Breaker, bulkhead and queue for a call that stays open."""
         held = self._enter()
         if held is REJECTED_BREAKER:
@@ -652,8 +684,11 @@ class Simulation:
         if len(self.queue) >= self.conf.bulkhead_queue:
             return REJECTED_BULKHEAD
         timeout = self.conf.bulkhead_queue_timeout
-        waiter = Waiting(name, None if timeout is None else self.now + timeout)
-        self.queue.append(waiter)
+        waiter = Waiting(name, priority, None if timeout is None else self.now + timeout)
+        place = len(self.queue)
+        while place and self.queue[place - 1].priority < priority:
+            place -= 1
+        self.queue.insert(place, waiter)
         self.waiting[name] = waiter
         return "queued"
 
@@ -675,7 +710,7 @@ class Simulation:
             length = seconds(duration)
             end = self.now + length
             if self.waiting:
-                self._pass(end)
+                self.advance(end)
             self.now = end
         else:
             length = 0
@@ -683,20 +718,21 @@ class Simulation:
         self.in_use -= 1
         return "admitted"
 
-    def _begin(self, name, priority="priority=0"):
-        if name in self.held or name in self.waiting or not priority.startswith("priority="):
+    def _begin(self, name, option=""):
+        if name in self.held or name in self.waiting or option[:9] not in ("", "priority="):
             raise ScriptError(name)
+        priority = int(option[9:]) if option else self.conf.priority
         if self.conf.rate_limit is not None:
             wait = self.rate.wait(self.now)
             if wait > self.conf.rate_max_wait:
                 return "rejected_rate"
             self.rate.spend(self.now)
             if wait:
-                waiter = Waiting(name, self.now + wait)
+                waiter = Waiting(name, priority, self.now + wait)
                 self.reserved.append(waiter)
                 self.waiting[name] = waiter
                 return "queued"
-        return self._ask(name)
+        return self._ask(name, priority)
 
     def _end(self, name, outcome):
         if name not in self.held or outcome not in OUTCOMES:

@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "config/compile.h"
 #include "options.h"
+#include "policy/retry.h"
 #include "print.h"
 #include "segment/layout.h"
 #include "view.h"
@@ -136,8 +137,8 @@ static bool verb_call(struct run *run, const char *line)
     if (call->state == SIM_OPEN) {
         snprintf(call->id, sizeof call->id, "call");
         call->id[0] = '\n'; /* a name that no script can spell */
-        run->sim.now_ns += duration_ns;
-        run->earliest_ns = run->sim.now_ns;
+        run->earliest_ns = run->sim.now_ns + duration_ns;
+        sim_pass(&run->sim, run->earliest_ns, stdout); /* what falls due meanwhile */
         sim_end(&run->sim, call, outcome);
     }
     return answer(run, line, result);
@@ -175,6 +176,8 @@ static bool verb_end(struct run *run, const char *line)
     struct sim_call *call = known_call(run);
     if (!call || !parse_outcome(run, run->word[3], &outcome))
         return false;
+    if (call->state != SIM_OPEN)
+        return wrong(run, "still waits:", run->word[2]);
     return answer(run, line, sim_end(&run->sim, call, outcome));
 }
 
@@ -223,9 +226,33 @@ static bool verb_show(struct run *run, const char *line)
     return true;
 }
 
+static bool verb_backoff(struct run *run, const char *line)
+{
+    int64_t count;
+    uint64_t delay_ns = 0;
+    if (!parse_count(run->word[2], strlen(run->word[2]), &count) || count < 1 || count > 100000)
+        return wrong(run, "want a number of retries, got", run->word[2]);
+    printf("%s -> ", line);
+    for (uint32_t i = 1; i <= count; i++) {
+        delay_ns = retry_delay_ns(&run->sim.conf, i, delay_ns, sim_draw(&run->sim));
+        char text[32];
+        snprintf(text, sizeof text, "%.6f", (double)delay_ns / 1e6);
+        size_t length = strlen(text);
+        while (text[length - 1] == '0')
+            text[--length] = '\0';
+        if (text[length - 1] == '.')
+            text[--length] = '\0';
+        printf("%s%s", i > 1 ? "," : "", text);
+    }
+    sim_state(&run->sim, stdout);
+    putchar('\n');
+    return true;
+}
+
 static const struct verb verbs[] = {
-    {"call", 3, 4, verb_call},   {"begin", 3, 4, verb_begin}, {"end", 4, 4, verb_end},   {"kill", 3, 3, verb_kill},
-    {"force", 3, 3, verb_force}, {"set", 3, 3, verb_set},     {"show", 2, 2, verb_show},
+    {"call", 3, 4, verb_call}, {"begin", 3, 4, verb_begin},     {"end", 4, 4, verb_end},
+    {"kill", 3, 3, verb_kill}, {"force", 3, 3, verb_force},     {"set", 3, 3, verb_set},
+    {"show", 2, 2, verb_show}, {"backoff", 3, 3, verb_backoff},
 };
 
 static void split(struct run *run, char *text)
@@ -248,7 +275,8 @@ static bool execute(struct run *run, const char *line)
         if (strcmp(verbs[i].name, run->word[1]) == 0)
             verb = &verbs[i];
     if (!verb)
-        return wrong(run, "want a verb (call begin end kill force set show), got", run->words > 1 ? run->word[1] : "");
+        return wrong(run, "want a verb (call begin end kill force set show backoff), got",
+                     run->words > 1 ? run->word[1] : "");
     if (run->words < verb->words_min || run->words > verb->words_max)
         return wrong(run, "wrong number of words for", verb->name);
     run->earliest_ns = at_ns;

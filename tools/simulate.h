@@ -14,7 +14,8 @@
 
 enum { SIM_CALLS = 4000, SIM_ID = 64 };
 
-enum sim_state { SIM_FREE, SIM_OPEN, SIM_QUEUED };
+/* QUEUED: for a slot; WAITING: for its turn of the rate limiter. */
+enum sim_state { SIM_FREE, SIM_OPEN, SIM_QUEUED, SIM_WAITING };
 
 /* A call between its begin and its end; each has a process of its own, so that it can be killed. */
 struct sim_call {
@@ -23,7 +24,7 @@ struct sim_call {
     uint32_t owner;
     struct admission admission;
     struct slot slot;
-    uint64_t begin_ns, expiry_ns;
+    uint64_t begin_ns, expiry_ns, priority;
 };
 
 struct sim {
@@ -38,14 +39,17 @@ struct sim {
 /* sim_start(sim, seed): an empty segment at time 0. False without memory. conf is to be set by the caller. */
 bool sim_start(struct sim *sim, uint64_t seed);
 
-/* sim_begin(sim, call, may_queue, priority): asks for admission at sim->now_ns; fills the call. Returns the RESULT. */
-const char *sim_begin(struct sim *sim, struct sim_call *call, bool may_queue, uint64_t priority);
+/* sim_begin(sim, call, may_wait, priority): asks for admission at sim->now_ns; fills the call. Returns the RESULT. */
+const char *sim_begin(struct sim *sim, struct sim_call *call, bool may_wait, uint64_t priority);
 /* sim_end(sim, call, outcome): "done", or "late"; the call is free afterwards. */
 const char *sim_end(struct sim *sim, struct sim_call *call, enum outcome outcome);
 /* sim_kill(sim, call): its owner dies. */
 void sim_kill(struct sim *sim, struct sim_call *call);
 /* sim_force(sim, state): 0, STATE_FORCED_OPEN or STATE_FORCED_CLOSED. */
 void sim_force(struct sim *sim, enum state state);
+
+/* The next random number. */
+uint64_t sim_draw(struct sim *sim);
 
 /* sim_find(sim, id): the open or queued call of that name; "" finds a free place. NULL when there is none. */
 struct sim_call *sim_find(struct sim *sim, const char *id);

@@ -37,7 +37,7 @@ bool sim_start(struct sim *sim, uint64_t seed)
     return sim->row != ROW_NONE;
 }
 
-static uint64_t draw(struct sim *sim)
+uint64_t sim_draw(struct sim *sim)
 {
     return prng_at(sim->seed, 1, sim->draws++);
 }
@@ -81,12 +81,14 @@ static bool enforced(const struct sim *sim)
     return sim->conf.mode == MODE_ENFORCE;
 }
 
-static enum verdict take_turn(struct sim *sim)
+/* The rate limiter; *wait_ns is how long the call has to wait for its turn. */
+static enum verdict take_turn(struct sim *sim, bool may_wait, uint64_t *wait_ns)
 {
     _Atomic uint64_t *state = &row_of(sim)->rate_ns;
-    struct rate_step step = rate_step(atomic_load(state), &sim->conf, sim->now_ns, false);
+    struct rate_step step = rate_step(atomic_load(state), &sim->conf, sim->now_ns, may_wait && enforced(sim));
     if (step.admitted)
         atomic_store(state, step.next);
+    *wait_ns = step.wait_ns;
     return step.admitted ? VERDICT_ADMIT : VERDICT_RATE;
 }
 
@@ -133,21 +135,15 @@ static enum verdict ask_breaker(struct sim *sim, struct sim_call *call)
     return apply(sim, gate_admit(&gate, sim->now_ns, &call->admission));
 }
 
-const char *sim_begin(struct sim *sim, struct sim_call *call, bool may_queue, uint64_t priority)
+/* Breaker, then bulkhead, at the current time. */
+static const char *ask(struct sim *sim, struct sim_call *call, bool may_queue)
 {
-    uint32_t index = (uint32_t)(call - sim->call);
-    if (index >= sim->calls_used)
-        sim->calls_used = index + 1;
-    call->owner = new_owner(sim, call);
-    call->slot.entry = LEDGER_NONE;
-    call->begin_ns = sim->now_ns;
-    call->state = SIM_OPEN;
     struct gate gate = gate_of(sim, call);
-    enum verdict verdict = apply(sim, take_turn(sim));
-    if (verdict == VERDICT_ADMIT)
-        verdict = ask_breaker(sim, call);
+    call->state = SIM_OPEN;
+    call->begin_ns = sim->now_ns;
+    enum verdict verdict = ask_breaker(sim, call);
     if (verdict == VERDICT_ADMIT) {
-        verdict = take_slot(sim, call, may_queue, priority);
+        verdict = take_slot(sim, call, may_queue, call->priority);
         if (verdict != VERDICT_ADMIT || call->state == SIM_QUEUED)
             gate_give_back(&gate, &call->admission);
     }
@@ -158,22 +154,37 @@ const char *sim_begin(struct sim *sim, struct sim_call *call, bool may_queue, ui
     return refused(sim, verdict);
 }
 
+const char *sim_begin(struct sim *sim, struct sim_call *call, bool may_wait, uint64_t priority)
+{
+    uint32_t index = (uint32_t)(call - sim->call);
+    uint64_t wait_ns;
+    if (index >= sim->calls_used)
+        sim->calls_used = index + 1;
+    call->owner = new_owner(sim, call);
+    call->slot.entry = LEDGER_NONE;
+    call->priority = priority;
+    enum verdict verdict = apply(sim, take_turn(sim, may_wait, &wait_ns));
+    if (verdict != VERDICT_ADMIT)
+        return refused(sim, verdict);
+    if (may_wait && wait_ns > 0) {
+        call->state = SIM_WAITING;
+        call->expiry_ns = sim->now_ns + wait_ns;
+        return "queued";
+    }
+    return ask(sim, call, may_wait);
+}
+
 const char *sim_end(struct sim *sim, struct sim_call *call, enum outcome outcome)
 {
     static const unsigned char counters[] = {[OUTCOME_SUCCESS] = COUNTER_exchanges_ok,
                                              [OUTCOME_FAILURE] = COUNTER_exchanges_failed,
                                              [OUTCOME_IGNORED] = COUNTER_ignored};
     struct gate gate = gate_of(sim, call);
-    if (call->state == SIM_QUEUED) {
-        ledger_leave(&sim->segment, &call->slot);
-        call->state = SIM_FREE;
-        return "done";
-    }
     int64_t slow_ns = sim->conf.breaker_slow_time_ns;
     bool slow = slow_ns > 0 && sim->now_ns - call->begin_ns > (uint64_t)slow_ns;
     uint64_t late = atomic_load(&row_of(sim)->counter[COUNTER_late]);
     count(sim, (enum counter)counters[outcome]);
-    gate_result(&gate, &call->admission, outcome, slow, sim->now_ns, draw(sim));
+    gate_result(&gate, &call->admission, outcome, slow, sim->now_ns, sim_draw(sim));
     ledger_release(&sim->segment, &call->slot);
     call->state = SIM_FREE;
     return atomic_load(&row_of(sim)->counter[COUNTER_late]) != late ? "late" : "done";
@@ -188,7 +199,8 @@ void sim_kill(struct sim *sim, struct sim_call *call)
 
 void sim_force(struct sim *sim, enum state state)
 {
-    atomic_store(&row_of(sim)->forced, (uint32_t)state);
+    struct gate gate = gate_of(sim, &sim->call[0]);
+    gate_force(&gate, state);
 }
 
 struct sim_call *sim_find(struct sim *sim, const char *id)
@@ -223,12 +235,25 @@ static void print_event(const struct sim *sim, const char *verb, const char *id,
     fputc('\n', out);
 }
 
-static struct sim_call *next_expiry(struct sim *sim)
+/* Of one instant: waits that end before turns of the rate limiter that come; among equals, who is first in the line. */
+static bool sooner(const struct sim *sim, const struct sim_call *a, const struct sim_call *b)
+{
+    if (a->expiry_ns != b->expiry_ns)
+        return a->expiry_ns < b->expiry_ns;
+    if (a->state != b->state)
+        return a->state == SIM_QUEUED;
+    if (a->state == SIM_WAITING || a->priority != b->priority)
+        return a->priority > b->priority;
+    return atomic_load(&seg_entry(&sim->segment, a->slot.entry)->ticket) <
+           atomic_load(&seg_entry(&sim->segment, b->slot.entry)->ticket);
+}
+
+static struct sim_call *next_event(struct sim *sim)
 {
     struct sim_call *next = NULL;
     for (uint32_t i = 0; i < sim->calls_used; i++) {
         struct sim_call *call = &sim->call[i];
-        if (call->state == SIM_QUEUED && (!next || call->expiry_ns < next->expiry_ns))
+        if ((call->state == SIM_QUEUED || call->state == SIM_WAITING) && (!next || sooner(sim, call, next)))
             next = call;
     }
     return next;
@@ -236,14 +261,20 @@ static struct sim_call *next_expiry(struct sim *sim)
 
 void sim_pass(struct sim *sim, uint64_t until_ns, FILE *out)
 {
-    for (struct sim_call *call = next_expiry(sim); call && call->expiry_ns <= until_ns; call = next_expiry(sim)) {
+    uint64_t mark = atomic_load(&row_of(sim)->breaker_mark); /* of the line in whose middle these events fall */
+    for (struct sim_call *call = next_event(sim); call && call->expiry_ns <= until_ns; call = next_event(sim)) {
         sim->now_ns = call->expiry_ns;
         sim_mark(sim);
+        if (call->state == SIM_WAITING) {
+            print_event(sim, "admit", call->id, ask(sim, call, true), out);
+            continue;
+        }
         ledger_leave(&sim->segment, &call->slot);
         call->state = SIM_FREE;
         print_event(sim, "expire", call->id, refused(sim, VERDICT_QUEUE_TIMEOUT), out);
     }
     sim->now_ns = until_ns;
+    atomic_store(&row_of(sim)->breaker_mark, mark);
 }
 
 /* One queued call that is first in the line and finds a slot. True when there was one. */

@@ -46,12 +46,16 @@ struct view_latency view_latency_of(const struct view_hist *hist)
     return latency;
 }
 
-static uint32_t count_probes(const struct view_source *source, const struct seg_row *row, uint32_t generation)
+static uint32_t count_probes(const struct view_source *source, const struct seg_row *row, uint32_t generation,
+                             const struct conf *conf)
 {
     uint32_t probes = 0;
+    uint64_t longest_ns =
+        conf ? lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns) : lease_time_ns(CONF_OFF, CONF_OFF);
     for (uint32_t i = 0; i < SEG_LEASES; i++) {
         uint64_t lease = atomic_load_explicit(&row->lease[i], memory_order_relaxed);
-        probes += lease_is_held(lease, generation, source->now_ns) && liveness_ask_lease(source->liveness, lease);
+        probes +=
+            lease_is_held(lease, generation, source->now_ns, longest_ns) && liveness_ask_lease(source->liveness, lease);
     }
     return probes;
 }
@@ -89,7 +93,7 @@ static void read_breaker(const struct view_source *source, const struct seg_row 
     if (is_forced)
         out->reason = REASON_FORCED;
     out->consecutive_failures = breaker.state == STATE_OPEN ? failures : breaker.consecutive;
-    out->probes = count_probes(source, row, breaker.generation);
+    out->probes = count_probes(source, row, breaker.generation, conf);
     if (conf)
         gate_sum(row, conf, breaker.generation, source->now_ns, &out->window);
     judge_ratio(conf, out);

@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "config/compile.h"
+#include "config/values.h"
+#include "policy/retry.h"
 
 const struct key_info key_info[KEY_COUNT] = {
 #define KEY(field, name, kind, def, min, max, words, help) {name, def, min, max, words, help, KIND_##kind},
@@ -22,6 +24,8 @@ static const struct {
     [KIND_PERCENT] = {"a percentage", "a percentage with its sign, such as 50%"},
     [KIND_FACTOR] = {"a number", "a number without a unit, such as 2 or 1.5"},
     [KIND_RATE] = {"a rate", "a rate with its unit (/s /m /h), such as 100/s"},
+    [KIND_JITTER] = {"a jitter", "off, full, equal, decorrelated, 20% (both ways), +100ms, +100% or x0.5..1.5"},
+    [KIND_BUDGET] = {"a budget", "a share, a rate and a time, such as 20% 10/s 10s"},
     [KIND_WORD] = {"a word", "one of"},
     [KIND_SET] = {"words", "any of"},
     [KIND_TEXT] = {"a text", "a text"},
@@ -94,7 +98,7 @@ static char *format_set(const char *words, int64_t bits, char *out, size_t size)
 {
     size_t used = 0, length;
     text_copy(out, size, bits ? "" : "none");
-    for (int64_t index = 1; bits; index++, bits >>= 1) {
+    for (int64_t index = 1; bits > 0 && index < word_count(words); index++, bits >>= 1) {
         const char *word = word_at(words, index, &length);
         if (bits & 1)
             used += text_format(out + used, size - used, "%s%.*s", used ? " " : "", (int)length, word);
@@ -116,6 +120,10 @@ static bool parse_kind(int key, const char *text, size_t length, int64_t *value)
         return parse_factor(text, length, value);
     case KIND_RATE:
         return parse_rate(text, length, value);
+    case KIND_JITTER:
+        return parse_jitter(text, length, value);
+    case KIND_BUDGET:
+        return parse_budget(text, length, value);
     case KIND_WORD:
         return parse_word(key_info[key].words, text, length, value);
     case KIND_SET:
@@ -139,6 +147,8 @@ struct key_range key_range(int key)
         range.high = word_count(info->words) - 1;
     } else if (info->kind == KIND_SET) {
         range.high = ((int64_t)1 << (word_count(info->words) - 1)) - 1;
+    } else if (info->kind == KIND_JITTER || info->kind == KIND_BUDGET) {
+        range.high = info->kind == KIND_JITTER ? JITTER_VALUE_MAX : BUDGET_VALUE_MAX;
     } else if (info->kind != KIND_TEXT) {
         parse_kind(key, info->min, strlen(info->min), &range.low);
         parse_kind(key, info->max, strlen(info->max), &range.high);
@@ -201,6 +211,10 @@ char *config_format_value(int key, int64_t value, char *out, size_t size)
         return format_factor(value, out, size);
     case KIND_RATE:
         return format_rate(value, out, size);
+    case KIND_JITTER:
+        return format_jitter(value, out, size);
+    case KIND_BUDGET:
+        return format_budget(value, out, size);
     case KIND_SET:
         return format_set(key_info[key].words, value, out, size);
     case KIND_WORD: {

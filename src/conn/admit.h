@@ -24,6 +24,8 @@ struct attempt {
     struct admission admission;
     struct slot slot;
     uint64_t cookie;
+    uint64_t end_ns; /* of the whole call (timeout.total), 0 = none */
+    bool refused;    /* the last try was refused by us */
 };
 
 /* The destination of connections that no rule names and only RESIL_CHAOS strikes. */

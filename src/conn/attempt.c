@@ -15,6 +15,7 @@
 #include "conn/kernel.h"
 #include "conn/names.h"
 #include "conn/park.h"
+#include "conn/retry.h"
 #include "conn/timer.h"
 #include "conn/track.h"
 #include "real/raw.h"
@@ -68,6 +69,7 @@ static struct conn *open_record(struct attempt *attempt)
         return NULL;
     }
     conn->cookie = attempt->cookie;
+    conn->end_ns = attempt->end_ns;
     conn->is_unix = attempt->to.family == AF_UNIX;
     conn->row = attempt->row;
     conn->endpoint = attempt->endpoint;
@@ -87,8 +89,11 @@ static int64_t limit_ns(const struct conn *conn)
 {
     const struct conf *conf = conn->conf;
     int64_t limit = conn->admission.ticket.probe ? conf->timeout_probe_ns : conf->timeout_connect_ns;
-    if (conf->timeout_total_ns > 0 && (limit <= 0 || conf->timeout_total_ns < limit))
-        limit = conf->timeout_total_ns;
+    uint64_t end_ns = conn->end_ns, started_ns = atomic_load(&conn->started_ns);
+    if (end_ns) {
+        int64_t rest_ns = end_ns > started_ns ? (int64_t)(end_ns - started_ns) : 1;
+        limit = limit <= 0 || rest_ns < limit ? rest_ns : limit;
+    }
     return conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_TIMEOUT) ? limit : 0;
 }
 
@@ -159,15 +164,38 @@ static int call(struct conn *conn, int fd, const struct sockaddr *addr, socklen_
     return conclude(conn, fd, result);
 }
 
-static int first_connect(struct attempt *attempt, const struct sockaddr *addr, socklen_t length)
+static int try_connect(struct attempt *attempt, const struct sockaddr *addr, socklen_t length)
 {
-    attempt->cookie = kernel_cookie(attempt->fd);
     enum verdict verdict = admit_ask(attempt);
-    if (verdict != VERDICT_ADMIT)
+    attempt->refused = verdict != VERDICT_ADMIT;
+    if (attempt->refused)
         return admit_refuse(attempt, verdict);
     seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_attempts, 1);
     struct conn *conn = open_record(attempt);
     return conn ? call(conn, attempt->fd, addr, length) : real.connect(attempt->fd, addr, length);
+}
+
+static int first_connect(struct attempt *attempt, const struct sockaddr *addr, socklen_t length)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    uint64_t delay_ns = 0;
+    uint32_t retries = 0;
+    attempt->cookie = kernel_cookie(attempt->fd);
+    if (conf->timeout_total_ns > 0 && conf->mode == MODE_ENFORCE)
+        attempt->end_ns = attempt->now_ns + (uint64_t)conf->timeout_total_ns;
+    int result = try_connect(attempt, addr, length);
+    int error = errno; /* a retry that we refuse ourselves does not hide why the call failed */
+    retry_count_call(attempt);
+    while (result != 0 && retry_wait(attempt, retries + 1, error, &delay_ns)) {
+        retries++;
+        result = try_connect(attempt, addr, length);
+        if (!attempt->refused)
+            error = errno;
+    }
+    if (result == 0 || error != EINPROGRESS)
+        retry_ended(attempt, retries, result == 0);
+    errno = result == 0 ? errno : error;
+    return result;
 }
 
 /* A connect is in flight: the application collects its result, or waits for it. */

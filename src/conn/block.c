@@ -3,12 +3,15 @@
 #include "conn/block.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/clock.h"
 #include "conn/deadline.h"
+#include "conn/host.h"
 #include "conn/kernel.h"
 #include "conn/observe.h"
 #include "conn/track.h"
+#include "real/raw.h"
 #include "real/real.h"
 
 /* A receive that begins this much later than its exchange is bounded by what is left, at the cost of two system
@@ -50,13 +53,15 @@ int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, sockle
         return real.connect(fd, addr, length);
     int64_t app_ns = kernel_get_timeout(fd, SO_SNDTIMEO);
     uint64_t end_ns = clock_now_ns() + (uint64_t)limit_ns;
+    bool resumed = false; /* EISCONN then is the success of the call before */
     for (;;) {
         uint64_t now_ns = clock_now_ns();
         if (now_ns >= end_ns)
             return connect_expired(conn, fd);
         int result = try_connect(fd, addr, length, (int64_t)(end_ns - now_ns), app_ns);
-        if (result == 0 || errno == EISCONN)
+        if (result == 0 || (errno == EISCONN && resumed))
             return 0;
+        resumed = true;
         bool waiting = errno == EINPROGRESS || errno == EALREADY || (errno == EAGAIN && conn->is_unix);
         if (errno == EINTR && app_ns == 0 && kernel_signals_restart())
             continue;
@@ -71,7 +76,8 @@ static int64_t wanted_limit(const struct conn *conn)
 {
     int64_t response_ns = conn->conf->timeout_response_ns;
     int64_t idle_ns = conn->conf->timeout_idle_ns;
-    bool enforced = conn->conf->mode == MODE_ENFORCE && conn->conf->first_byte != FIRST_BYTE_NONE;
+    bool enforced = conn->conf->mode == MODE_ENFORCE && conn->conf->first_byte != FIRST_BYTE_NONE &&
+                    !(host.disabled & DISABLE_TIMEOUT);
     return enforced ? (response_ns > 0 ? response_ns : idle_ns) : 0;
 }
 
@@ -83,9 +89,15 @@ static void set_limit(struct conn *conn, int fd, int64_t ns)
 void block_install(struct conn *conn, int fd)
 {
     int64_t limit_ns = wanted_limit(conn);
-    if (limit_ns <= 0 || atomic_load(&conn->receive_limit_ns))
+    if (limit_ns <= 0 || atomic_load(&conn->receive_known))
         return;
     atomic_store(&conn->app_receive_ns, kernel_get_timeout(fd, SO_RCVTIMEO));
+    atomic_store(&conn->receive_known, 1);
+    /* A descriptor that survives exec would carry our option into a program that knows nothing of it: there the option
+     * stands only during each call (block_read_begin()). */
+    int flags = raw_fcntl(fd, F_GETFD, 0);
+    if (flags < 0 || !(flags & FD_CLOEXEC))
+        return;
     atomic_store(&conn->receive_limit_ns, limit_ns);
     set_limit(conn, fd, limit_ns);
 }
@@ -100,10 +112,11 @@ void block_mode(struct conn *conn, int fd, bool blocking)
 void block_app_timeout(struct conn *conn, int fd)
 {
     int64_t limit_ns = atomic_load(&conn->receive_limit_ns);
-    if (limit_ns <= 0)
+    if (!atomic_load(&conn->receive_known))
         return;
     atomic_store(&conn->app_receive_ns, kernel_get_timeout(fd, SO_RCVTIMEO));
-    set_limit(conn, fd, limit_ns);
+    if (limit_ns > 0)
+        set_limit(conn, fd, limit_ns);
 }
 
 void block_read_begin(struct conn *conn, int fd, bool dontwait, struct block_read *state)
@@ -126,6 +139,15 @@ void block_read_begin(struct conn *conn, int fd, bool dontwait, struct block_rea
         return;
     set_limit(conn, fd, rest_ns);
     state->limit_ns = rest_ns;
+    state->shortened = true;
+}
+
+void block_read_unbounded(struct conn *conn, int fd, struct block_read *state)
+{
+    if (!state->bounded || (atomic_load(&conn->receive_limit_ns) <= 0 && !state->shortened))
+        return;
+    set_limit(conn, fd, 0);
+    state->bounded = false;
     state->shortened = true;
 }
 
@@ -162,6 +184,10 @@ bool block_read_again(struct conn *conn, int fd, int error, struct block_read *s
         return false;
     deadline_ns = atomic_load(&conn->deadline_ns);
     int64_t rest_ns = deadline_ns ? (int64_t)(deadline_ns - now_ns) : atomic_load(&conn->receive_limit_ns);
+    int64_t app_ns = atomic_load(&conn->app_receive_ns);
+    int64_t app_rest_ns = app_ns > 0 ? app_ns - (int64_t)(now_ns - state->start_ns) : 0;
+    if (app_rest_ns > 0 && (rest_ns <= 0 || app_rest_ns < rest_ns))
+        rest_ns = app_rest_ns; /* the application's own timeout runs from the beginning of its call */
     set_limit(conn, fd, rest_ns > 0 ? rest_ns : 1);
     state->shortened = true;
     return true;

@@ -38,6 +38,10 @@ void block_read_begin(struct conn *conn, int fd, bool dontwait, struct block_rea
  * call must be made again. When the deadline passed, the connection is expired and false is returned. */
 bool block_read_again(struct conn *conn, int fd, int error, struct block_read *state);
 
+/* block_read_unbounded(conn, fd, state): after begin, for a call that could not be completed if the option cut it
+ * short. */
+void block_read_unbounded(struct conn *conn, int fd, struct block_read *state);
+
 /* block_cut_short(state): whether a call that returned less than it was asked for lasted as long as our option allows:
  * then it may have been the option. */
 bool block_cut_short(const struct block_read *state);

@@ -34,10 +34,12 @@ enum conn_state {
 
 struct conn {
     _Atomic uint32_t state;
-    _Atomic uint32_t refs;      /* descriptors that name it */
-    _Atomic uint32_t next_free; /* pool: index + 1 */
-    _Atomic int32_t fd;         /* one of its descriptors: where to shut down */
-    uint64_t cookie;            /* SO_COOKIE: proves that the descriptor is still this socket */
+    _Atomic uint32_t generation; /* moves when the record is taken and given back: a call that slept finds out */
+    _Atomic uint32_t refs;       /* descriptors that name it */
+    _Atomic uint32_t next_free;  /* pool: index + 1 */
+    _Atomic int32_t fd;          /* one of its descriptors: where to shut down */
+    uint64_t cookie;             /* SO_COOKIE: proves that the descriptor is still this socket */
+    uint64_t end_ns;             /* of the connect call (timeout.total), 0 = none */
     bool is_unix;
     uint32_t row; /* the destination's */
     uint32_t endpoint;
@@ -54,15 +56,20 @@ struct conn {
     /* Blocking mode and the kernel's own timeouts (conn/block.h). */
     _Atomic uint32_t blocking;
     _Atomic int64_t receive_limit_ns; /* the value of SO_RCVTIMEO that we set, 0 = the application's stands */
+    _Atomic uint32_t receive_known;   /* app_receive_ns is valid */
     _Atomic int64_t app_receive_ns;   /* what the application set or would read back, 0 = none */
     _Atomic int32_t pending_error;    /* seen by us while completing a read: the next call's */
     /* Chaos (conn/inject.h). */
     uint64_t ordinal;
-    uint32_t struck;             /* bit i: fault i of the spec strikes */
-    const struct faults *faults; /* the spec, NULL = none */
-    _Atomic uint32_t reset_due;  /* the deadline ends in a reset */
-    _Atomic uint32_t injected;   /* what happens next to this call is our own doing */
-    _Atomic uint32_t delayed;    /* bit 0..2: connect, read, write of the current exchange had their latency */
+    uint32_t struck;               /* bit i: fault i of the spec strikes */
+    const struct faults *faults;   /* the spec, NULL = none */
+    _Atomic uint32_t own_shutdown; /* the application shut the reading side down itself */
+    uint32_t pid_inherited;        /* a forked child: the connection is its parent's to judge */
+    _Atomic uint64_t received;     /* bytes of the peer that somebody is known to have seen */
+    _Atomic uint64_t acked;        /* bytes of ours that the peer had at the last look */
+    _Atomic uint32_t reset_due;    /* the deadline ends in a reset */
+    _Atomic uint32_t injected;     /* what happens next to this call is our own doing */
+    _Atomic uint32_t delayed;      /* bit 0..2: connect, read, write of the current exchange had their latency */
     /* The one epoll registration that parking can take back and restore (conn/park.h). */
     _Atomic int32_t epoll_fd; /* + 1; 0 = none, -1 = several, or of a kind that is not parked */
     _Atomic uint32_t epoll_events;
@@ -95,12 +102,21 @@ static inline enum conn_state conn_state(const struct conn *conn)
     return (enum conn_state)atomic_load_explicit(&conn->state, memory_order_acquire);
 }
 
+/* Records whose next wait has to look at the application's array: connected without a byte yet, or parked. */
+extern _Atomic uint32_t conn_curious;
+
 /* conn_move(conn, from, to): the transition; false when somebody else moved first. */
 static inline bool conn_move(struct conn *conn, enum conn_state from, enum conn_state to)
 {
     uint32_t expected = from;
-    return atomic_compare_exchange_strong_explicit(&conn->state, &expected, to, memory_order_acq_rel,
-                                                   memory_order_acquire);
+    if (!atomic_compare_exchange_strong_explicit(&conn->state, &expected, to, memory_order_acq_rel,
+                                                 memory_order_acquire))
+        return false;
+    if (from == CONN_FRESH)
+        atomic_fetch_sub_explicit(&conn_curious, 1, memory_order_relaxed);
+    if (to == CONN_FRESH)
+        atomic_fetch_add_explicit(&conn_curious, 1, memory_order_relaxed);
+    return true;
 }
 
 /* conn_new(fd): a zeroed record with one reference, not yet in the table; NULL when the pool is full. */
@@ -111,6 +127,8 @@ bool conn_install(struct conn *conn, int fd);
 void conn_alias(int from, int to);
 /* conn_take(fd): removes fd from the table and returns its record with the reference still counted. */
 struct conn *conn_take(int fd);
+/* conn_find_fd(conn): a descriptor that names it, -1 when there is none. Looks through the whole table. */
+int conn_find_fd(const struct conn *conn);
 /* conn_unref(conn): drops a reference. True when it was the last: the caller ends the record with conn_recycle(). */
 bool conn_unref(struct conn *conn);
 void conn_recycle(struct conn *conn);

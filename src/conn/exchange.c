@@ -37,6 +37,7 @@ static void open_exchange(struct conn *conn, enum conn_state from, uint64_t now_
     }
     atomic_store_explicit(&conn->started_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&conn->exchange_bytes, 0, memory_order_relaxed);
+    atomic_store_explicit(&conn->acked, 0, memory_order_relaxed);
     atomic_fetch_and_explicit(&conn->delayed, ~(uint32_t)FAULT_AT_READ, memory_order_relaxed);
     atomic_store_explicit(&conn->admission_open, 1, memory_order_release); /* before an answer can close it */
     if (!conn_move(conn, from, CONN_WAITING))
@@ -96,6 +97,7 @@ void exchange_read(struct conn *conn, uint64_t bytes)
 {
     enum conn_state state = conn_state(conn);
     seg_count(observe_row(conn), COUNTER_bytes_in, bytes);
+    atomic_fetch_add_explicit(&conn->received, bytes, memory_order_relaxed);
     if (state == CONN_CONNECTING) {
         track_connected(conn, clock_now_ns());
         state = conn_state(conn);
@@ -125,7 +127,9 @@ void exchange_listen(struct conn *conn)
 static void finish(struct conn *conn, int error)
 {
     uint64_t now_ns = clock_now_ns();
-    if (conn_move(conn, CONN_WAITING, CONN_ENDED)) {
+    if (atomic_load(&conn->own_shutdown) && conn_move(conn, CONN_WAITING, CONN_ENDED)) {
+        observe(conn, OBSERVATION_ABANDONED, now_ns); /* the application did it itself */
+    } else if (conn_move(conn, CONN_WAITING, CONN_ENDED)) {
         bool reused = atomic_load(&conn->exchanges) > 1;
         atomic_store_explicit(&conn->error, error, memory_order_relaxed);
         observe(conn, classify_exchange(error, reused, now_ns - atomic_load(&conn->started_ns)), now_ns);

@@ -166,14 +166,27 @@ static bool open_segment(void)
     return segment_private(&host.segment);
 }
 
+/* Enters this process into the registry, once: a second entry would retire the first one. The other threads (and a
+ * signal handler on the joining thread) wait a moment, and pass their call through when that was not enough. */
 static bool join(void)
 {
-    if (atomic_load(&host.owner))
-        return true;
-    uint32_t owner = registry_join(&host.segment, atomic_load(&host.parent_owner), host.program);
-    uint32_t none = 0;
-    /* Two threads after a fork: one entry stays unused until the process ends. */
-    atomic_compare_exchange_strong(&host.owner, &none, owner);
+    uint32_t idle = 0;
+    uint64_t start_ns = 0;
+    for (;;) {
+        if (atomic_load_explicit(&host.owner, memory_order_acquire))
+            return true;
+        if (atomic_compare_exchange_strong(&host.joining, &idle, 1))
+            break;
+        idle = 0;
+        uint64_t now_ns = clock_now_ns();
+        start_ns = start_ns ? start_ns : now_ns;
+        if (now_ns - start_ns > ATTACH_WAIT_NS)
+            return false;
+        raw_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+    if (!atomic_load(&host.owner))
+        atomic_store(&host.owner, registry_join(&host.segment, atomic_load(&host.parent_owner), host.program));
+    atomic_store_explicit(&host.joining, 0, memory_order_release);
     return atomic_load(&host.owner) != 0;
 }
 
@@ -276,6 +289,7 @@ void host_after_fork(void)
     atomic_store(&host.parent_owner, atomic_load(&host.owner));
     atomic_store(&host.owner, 0);
     atomic_store(&host.refreshing, 0);
+    atomic_store(&host.joining, 0);
     /* The thread that was attaching does not exist here. */
     atomic_compare_exchange_strong(&host.attach_state, &busy, ATTACH_NONE);
 }

@@ -37,6 +37,7 @@ struct host {
     _Atomic uint64_t rules_generation;   /* of the copy */
     _Atomic uint32_t refreshing;
     _Atomic uint32_t pid;
+    _Atomic uint32_t joining;      /* 1: a thread enters the registry at this moment */
     _Atomic uint32_t owner;        /* 0: not entered, join at the next decision */
     _Atomic uint32_t parent_owner; /* of the process that forked this one */
     _Atomic uint64_t ordinal;      /* connections opened so far: the chaos streams */

@@ -7,7 +7,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -49,15 +51,41 @@ bool kernel_has_bytes(int fd)
     return raw_syscall(SYS_ioctl, fd, FIONREAD, (long)&bytes, 0, 0, 0) == 0 && bytes > 0;
 }
 
-bool kernel_has_answer(int fd, uint64_t age_ns)
+/* The part of the kernel's struct tcp_info that libc's header does not know (linux/tcp.h; it cannot be included beside
+ * netinet/tcp.h). A kernel before 4.1 fills less of it. */
+struct tcp_bytes {
+    uint8_t before[120];
+    uint64_t acked;
+    uint64_t received;
+};
+_Static_assert(offsetof(struct tcp_bytes, acked) == 120, "tcpi_bytes_acked");
+
+static bool tcp_bytes(int fd, struct tcp_bytes *bytes)
 {
-    enum { SLACK_MS = 20 }; /* the kernel counts in ticks, and begins with the connection */
-    struct tcp_info info;
+    unsigned length = sizeof *bytes;
+    memset(bytes, 0, sizeof *bytes);
+    return raw_getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, &length) == 0 && length == sizeof *bytes;
+}
+
+bool kernel_received(int fd, _Atomic uint64_t *seen)
+{
+    struct tcp_bytes bytes;
     if (kernel_has_bytes(fd))
         return true;
-    if (!tcp_info(fd, &info))
+    if (!tcp_bytes(fd, &bytes) || bytes.received <= atomic_load(seen))
         return false;
-    return (uint64_t)info.tcpi_last_data_recv + SLACK_MS < age_ns / (uint64_t)NS_PER_MS;
+    atomic_store(seen, bytes.received);
+    return true;
+}
+
+bool kernel_sending(int fd, _Atomic uint64_t *acked)
+{
+    int queued = 0;
+    struct tcp_bytes bytes;
+    if (raw_syscall(SYS_ioctl, fd, SIOCOUTQ, (long)&queued, 0, 0, 0) != 0 || !tcp_bytes(fd, &bytes))
+        return false;
+    uint64_t before = atomic_exchange(acked, bytes.acked);
+    return (queued > 0 || before > 0) && before < bytes.acked;
 }
 
 int kernel_take_error(int fd)

@@ -4,19 +4,24 @@
 #ifndef RESIL_CONN_KERNEL_H
 #define RESIL_CONN_KERNEL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 enum kernel_state { KERNEL_CONNECTING, KERNEL_CONNECTED, KERNEL_CLOSED };
 
-uint64_t kernel_cookie(int fd);                  /* SO_COOKIE, 0 when fd is no socket */
-enum kernel_state kernel_connection(int fd);     /* consumes no error */
-bool kernel_has_bytes(int fd);                   /* unread ones */
-bool kernel_has_answer(int fd, uint64_t age_ns); /* any bytes received within the last age_ns */
-int kernel_take_error(int fd);                   /* SO_ERROR, clearing it */
-void kernel_cancel(int fd);                      /* shutdown both ways */
-void kernel_disconnect(int fd);                  /* connect(AF_UNSPEC): ends a connect, keeps fd and registrations */
-void kernel_reset(int fd);                       /* RST to the peer; fd stays valid */
+uint64_t kernel_cookie(int fd);              /* SO_COOKIE, 0 when fd is no socket */
+enum kernel_state kernel_connection(int fd); /* consumes no error */
+bool kernel_has_bytes(int fd);               /* unread ones */
+/* kernel_received(fd, seen): whether bytes (or the end) arrived beyond *seen, which is then set to all that arrived. */
+bool kernel_received(int fd, _Atomic uint64_t *seen);
+/* kernel_sending(fd, acked): whether bytes of ours are on their way, or were at the last look, and some arrived since
+ * then. *acked: what had arrived at the last look, 0 when there was none. */
+bool kernel_sending(int fd, _Atomic uint64_t *acked);
+int kernel_take_error(int fd);  /* SO_ERROR, clearing it */
+void kernel_cancel(int fd);     /* shutdown both ways */
+void kernel_disconnect(int fd); /* connect(AF_UNSPEC): ends a connect, keeps fd and registrations */
+void kernel_reset(int fd);      /* RST to the peer; fd stays valid */
 bool kernel_nonblocking(int fd);
 
 /* SO_RCVTIMEO and SO_SNDTIMEO in ns; 0 = none. */

@@ -25,7 +25,8 @@ bool park_begin(struct conn *conn, int fd, uint64_t until_ns)
         return false;
     if (epoll_fd > EPOLL_NONE && control(conn, EPOLL_CTL_DEL, fd) != 0)
         return false;
-    atomic_store(&conn->parked_ns, until_ns);
+    if (atomic_exchange(&conn->parked_ns, until_ns) == 0)
+        atomic_fetch_add(&conn_curious, 1);
     deadline_lower(until_ns);
     return true;
 }
@@ -43,7 +44,10 @@ bool park_is_due(const struct conn *conn, uint64_t now_ns)
 
 void park_end(struct conn *conn)
 {
-    if (atomic_exchange(&conn->parked_ns, 0) != 0 && atomic_load(&conn->epoll_fd) > EPOLL_NONE)
+    if (atomic_exchange(&conn->parked_ns, 0) == 0)
+        return;
+    atomic_fetch_sub(&conn_curious, 1);
+    if (atomic_load(&conn->epoll_fd) > EPOLL_NONE)
         control(conn, EPOLL_CTL_ADD, atomic_load(&conn->fd));
 }
 

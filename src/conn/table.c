@@ -10,6 +10,7 @@ enum { POOL_CHUNK = 256, POOL_CHUNKS = 256, FD_CHUNK = 1 << FD_CHUNK_BITS };
 
 _Atomic(_Atomic uint32_t *) conn_fd_chunk[FD_CHUNKS];
 _Atomic uint32_t conn_live;
+_Atomic uint32_t conn_curious;
 
 static _Atomic(struct conn *) pool_chunk[POOL_CHUNKS];
 static _Atomic uint32_t pool_used; /* records ever handed out; only grows */
@@ -82,7 +83,9 @@ struct conn *conn_new(int fd)
         conn = take_new();
     if (!conn)
         return NULL;
+    uint32_t generation = atomic_load(&conn->generation);
     memset((void *)conn, 0, sizeof *conn);
+    atomic_store(&conn->generation, generation + 1);
     conn->slot.entry = LEDGER_NONE;
     atomic_store(&conn->fd, fd);
     atomic_store(&conn->refs, 1);
@@ -94,8 +97,12 @@ void conn_recycle(struct conn *conn)
 {
     uint32_t number = number_of(conn);
     uint64_t head = atomic_load(&pool_free);
+    atomic_fetch_add(&conn->generation, 1);
     atomic_store(&conn->deadline_ns, 0);
-    atomic_store(&conn->state, CONN_FREE);
+    if (atomic_exchange(&conn->state, CONN_FREE) == CONN_FRESH)
+        atomic_fetch_sub(&conn_curious, 1);
+    if (atomic_exchange(&conn->parked_ns, 0) != 0)
+        atomic_fetch_sub(&conn_curious, 1);
     atomic_fetch_sub(&conn_live, 1);
     do {
         atomic_store(&conn->next_free, (uint32_t)head);
@@ -137,6 +144,7 @@ void conn_alias(int from, int to)
     if (!target)
         return;
     atomic_fetch_add(&conn_at(number)->refs, 1);
+    atomic_store(&conn_at(number)->fd, to);
     atomic_store_explicit(target, number, memory_order_release);
 }
 
@@ -145,6 +153,18 @@ struct conn *conn_take(int fd)
     _Atomic uint32_t *entry = fd_entry(fd, false);
     uint32_t number = entry ? atomic_exchange(entry, 0) : 0;
     return number ? conn_at(number) : NULL;
+}
+
+int conn_find_fd(const struct conn *conn)
+{
+    uint32_t number = number_of(conn);
+    for (uint32_t chunk = 0; chunk < FD_CHUNKS; chunk++) {
+        const _Atomic uint32_t *entries = atomic_load(&conn_fd_chunk[chunk]);
+        for (uint32_t i = 0; entries && i < FD_CHUNK; i++)
+            if (atomic_load_explicit(&entries[i], memory_order_relaxed) == number)
+                return (int)(chunk << FD_CHUNK_BITS | i);
+    }
+    return -1;
 }
 
 bool conn_unref(struct conn *conn)

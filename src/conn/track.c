@@ -27,6 +27,15 @@ void track_connected(struct conn *conn, uint64_t now_ns)
         observe_tell(conn, OUTCOME_SUCCESS, now_ns);
 }
 
+void track_cancelled(struct conn *conn)
+{
+    if (!conn_move(conn, CONN_CONNECTING, CONN_ENDED))
+        return;
+    timer_stop(conn);
+    observe(conn, OBSERVATION_CANCELLED, clock_now_ns());
+    ledger_release(&host.segment, &conn->slot);
+}
+
 void track_connect_failed(struct conn *conn, int error, uint64_t now_ns)
 {
     if (!conn_move(conn, CONN_CONNECTING, CONN_ENDED))
@@ -60,22 +69,25 @@ static enum observation timeout_of(enum conn_state state)
                                     : OBSERVATION_IDLE_TIMEOUT;
 }
 
-/* The answer may lie in the socket's buffer while the application is busy elsewhere, or a child may have read it:
- * then the backend is not late. */
-static bool answered_meanwhile(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns)
+/* The answer may lie in the socket's buffer while the application is busy elsewhere, a child or stdio may have read it,
+ * or the request may still be on its way: then the backend is not late. */
+static bool not_late(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns)
 {
-    uint64_t age_ns = now_ns - atomic_load(&conn->started_ns);
     if (state == CONN_CONNECTING) {
         if (kernel_connection(fd) == KERNEL_CONNECTING)
             return false;
         timer_stop(conn); /* the application has only not looked yet */
         return true;
     }
-    if (state == CONN_WAITING && kernel_has_answer(fd, age_ns)) {
+    if (state == CONN_WAITING && kernel_received(fd, &conn->received)) {
         exchange_answered(conn, now_ns);
         return true;
     }
-    if (state == CONN_ANSWERING && kernel_has_bytes(fd)) {
+    if (state == CONN_WAITING && kernel_sending(fd, &conn->acked)) {
+        timer_start(conn, now_ns, conn->conf->timeout_response_ns);
+        return true;
+    }
+    if (state == CONN_ANSWERING && kernel_received(fd, &conn->received)) {
         timer_start(conn, now_ns, conn->conf->timeout_idle_ns);
         return true;
     }
@@ -125,7 +137,7 @@ bool track_expire(struct conn *conn, uint64_t now_ns)
         timer_stop(conn); /* closed behind our back: the number is somebody else's now */
         return false;
     }
-    if (!atomic_load(&conn->reset_due) && answered_meanwhile(conn, state, fd, now_ns))
+    if (!atomic_load(&conn->reset_due) && not_late(conn, state, fd, now_ns))
         return false;
     poison(conn, state, fd, now_ns);
     return true;
@@ -173,14 +185,23 @@ void track_release(struct conn *conn)
     conn_recycle(conn);
 }
 
-/* A connect that failed without anybody looking is a failure all the same; its errno is unknown. */
+/* The last descriptor goes, and nobody looked at what became of the connect, or at the answer. The kernel's error is
+ * left where it is: another process may share the socket. */
 static void settle_unseen(struct conn *conn, int fd)
 {
+    uint64_t now_ns = clock_now_ns();
+    if (kernel_cookie(fd) != conn->cookie)
+        return;
+    if (conn_state(conn) == CONN_WAITING) {
+        if (kernel_received(fd, &conn->received))
+            exchange_answered(conn, now_ns);
+        return;
+    }
     enum kernel_state state = kernel_connection(fd);
     if (state == KERNEL_CONNECTED)
-        track_connected(conn, clock_now_ns());
-    else if (state == KERNEL_CLOSED)
-        track_connect_failed(conn, kernel_take_error(fd), clock_now_ns());
+        track_connected(conn, now_ns);
+    else if (state == KERNEL_CLOSED && !atomic_load(&conn->own_shutdown))
+        track_connect_failed(conn, ECONNREFUSED, now_ns);
 }
 
 void track_close(int fd)
@@ -188,17 +209,23 @@ void track_close(int fd)
     struct conn *conn = conn_of(fd);
     if (!conn)
         return;
-    if (conn_state(conn) == CONN_CONNECTING && kernel_cookie(fd) == conn->cookie)
+    enum conn_state state = conn_state(conn);
+    bool last = atomic_load(&conn->refs) == 1;
+    if (last && !conn->pid_inherited && (state == CONN_CONNECTING || state == CONN_WAITING))
         settle_unseen(conn, fd);
     conn = conn_take(fd);
-    if (conn)
-        track_release(conn);
+    if (!conn)
+        return;
+    if (!last && atomic_load(&conn->fd) == fd)
+        atomic_store(&conn->fd, conn_find_fd(conn));
+    track_release(conn);
 }
 
 void track_after_fork(void)
 {
     uint32_t index = 0;
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
+        conn->pid_inherited = 1;
         conn->slot.entry = LEDGER_NONE;
         conn->admission.lease = 0;
         atomic_store(&conn->admission_open, 0);

@@ -12,6 +12,7 @@
 /* The connect in flight (CONNECTING) ended. */
 void track_connected(struct conn *conn, uint64_t now_ns);
 void track_connect_failed(struct conn *conn, int error, uint64_t now_ns);
+void track_cancelled(struct conn *conn); /* by the application */
 
 /* track_settle(conn, fd): asks the kernel (one system call) whether a connect in flight has ended, without consuming
  * its error. True when it is connected. */

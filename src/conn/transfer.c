@@ -12,6 +12,12 @@
 #include "conn/exchange.h"
 #include "conn/track.h"
 
+/* The descriptor was closed while the call slept: the record, and the number, may be another connection's now. */
+static bool is_gone(const struct transfer *transfer)
+{
+    return atomic_load_explicit(&transfer->conn->generation, memory_order_acquire) != transfer->generation;
+}
+
 /* The first call after we ended the connection says why. */
 static bool poisoned(struct conn *conn)
 {
@@ -62,7 +68,8 @@ static bool withheld(struct conn *conn)
 bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
 {
     int saved = errno;
-    *transfer = (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait};
+    *transfer =
+        (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
     if (poisoned(conn) || withheld(conn))
         return false;
     if (conn_state(conn) == CONN_CONNECTING)
@@ -79,11 +86,15 @@ bool transfer_read_again(struct transfer *transfer, ssize_t *result, size_t want
 {
     struct conn *conn = transfer->conn;
     int error = errno;
+    if (is_gone(transfer))
+        return false;
     if (*result < 0 && block_read_again(conn, transfer->fd, error, &transfer->block))
         return true;
     block_read_end(conn, transfer->fd, &transfer->block);
     errno = error;
     enum conn_state state = conn_state(conn);
+    if (transfer->peek && *result >= 0 && state != CONN_EXPIRED && state != CONN_DEAD)
+        return false;
     if (*result > 0) {
         exchange_read(conn, (uint64_t)*result);
     } else if ((*result < 0 || wanted > 0) && (state == CONN_EXPIRED || state == CONN_DEAD)) {
@@ -103,7 +114,8 @@ bool transfer_read_again(struct transfer *transfer, ssize_t *result, size_t want
 bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
 {
     int saved = errno;
-    *transfer = (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait};
+    *transfer =
+        (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
     if (poisoned(conn) || withheld(conn))
         return false;
     if (conn->struck && inject(transfer, FAULT_AT_WRITE))
@@ -116,6 +128,8 @@ void transfer_write_end(struct transfer *transfer, ssize_t result, size_t bytes)
 {
     struct conn *conn = transfer->conn;
     int error = errno;
+    if (is_gone(transfer))
+        return;
     if (result < 0) {
         exchange_failed(conn, error);
     } else if (bytes > 0) {

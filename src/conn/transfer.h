@@ -22,6 +22,8 @@ struct transfer {
     struct conn *conn;
     int fd;
     bool dontwait;
+    bool peek;           /* nothing is consumed: no bytes, no answer */
+    uint32_t generation; /* of the record when the call began */
     struct block_read block;
 };
 

@@ -15,6 +15,22 @@ bool wait_watching(void)
     return __builtin_expect(atomic_load_explicit(&conn_live, memory_order_relaxed) != 0, 0);
 }
 
+bool wait_curious(void)
+{
+    return atomic_load_explicit(&conn_curious, memory_order_relaxed) != 0;
+}
+
+bool wait_ns(const struct timespec *time, int64_t *ns)
+{
+    *ns = -1;
+    if (!time)
+        return true;
+    if (time->tv_sec < 0 || time->tv_nsec < 0 || time->tv_nsec >= NS_PER_S)
+        return false;
+    *ns = time->tv_sec < INT64_MAX / NS_PER_S ? (int64_t)time->tv_sec * NS_PER_S + time->tv_nsec : INT64_MAX;
+    return true;
+}
+
 void wait_start(struct wait *wait, int64_t timeout_ns)
 {
     wait->now_ns = clock_now_ns();

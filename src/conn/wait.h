@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 struct wait {
     uint64_t end_ns; /* UINT64_MAX: the application waits for ever */
@@ -20,11 +21,16 @@ struct wait {
 /* wait_watching(): whether this process has anything to watch. False: call the real function and nothing else. */
 bool wait_watching(void);
 
-void wait_start(struct wait *wait, int64_t timeout_ns); /* < 0: for ever */
-int64_t wait_slice_ns(const struct wait *wait);         /* < 0: for ever */
+/* < 0: for ever. wait_ns() is a timespec as such; false when the kernel would refuse it. */
+void wait_start(struct wait *wait, int64_t timeout_ns);
+bool wait_ns(const struct timespec *time, int64_t *ns);
+int64_t wait_slice_ns(const struct wait *wait); /* < 0: for ever */
 bool wait_again(struct wait *wait);
 int wait_slice_ms(const struct wait *wait); /* rounded up */
 
+/* wait_curious(): whether some record wants to know what the application waits for. Only then is its array read, and
+ * only after the kernel has accepted it. */
+bool wait_curious(void);
 /* wait_poll_needs_copy(fds, count): tells the records what is waited for; true when one of them is parked. */
 bool wait_poll_needs_copy(const struct pollfd *fds, nfds_t count);
 /* wait_poll_mask(copy, fds, count): the kernel's copy, without what is parked. */

@@ -36,7 +36,7 @@ static void show_own_timeout(const struct conn *conn, void *value, socklen_t len
 {
     int64_t own_us = atomic_load(&conn->app_receive_ns) / NS_PER_US;
     struct timeval own = {.tv_sec = (time_t)(own_us / 1000000), .tv_usec = (suseconds_t)(own_us % 1000000)};
-    if (atomic_load(&conn->receive_limit_ns) > 0)
+    if (atomic_load(&conn->receive_known))
         memcpy(value, &own, length < sizeof own ? length : sizeof own);
 }
 

@@ -56,10 +56,11 @@ HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const str
                       const sigset_t *mask)
 {
     struct wait wait;
+    int64_t timeout_ns;
     int result;
-    if (!wait_watching())
+    if (!wait_watching() || !wait_ns(timeout, &timeout_ns))
         return real.epoll_pwait2(epfd, events, count, timeout, mask);
-    wait_start(&wait, timeout ? (int64_t)timeout->tv_sec * NS_PER_S + timeout->tv_nsec : -1);
+    wait_start(&wait, timeout_ns);
     do {
         int64_t slice_ns = wait_slice_ns(&wait);
         struct timespec slice = {.tv_sec = (time_t)(slice_ns / NS_PER_S), .tv_nsec = (long)(slice_ns % NS_PER_S)};

@@ -74,9 +74,13 @@ HOOK int fclose(FILE *stream)
 HOOK int shutdown(int fd, int how)
 {
     struct conn *conn = conn_of(fd);
-    if (conn && conn_state(conn) == CONN_CONNECTING)
-        track_settle(conn, fd);
-    return real.shutdown(fd, how);
+    if (conn && how != SHUT_WR)
+        atomic_store(&conn->own_shutdown, 1);
+    bool pending = conn && conn_state(conn) == CONN_CONNECTING && !track_settle(conn, fd);
+    int result = real.shutdown(fd, how);
+    if (pending && result == 0 && how != SHUT_WR)
+        track_cancelled(conn);
+    return result;
 }
 
 HOOK int dup(int fd)

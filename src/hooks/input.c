@@ -8,7 +8,16 @@
 /* Receives that are not of the connection's stream. */
 static bool off_stream(int flags)
 {
-    return (flags & (MSG_ERRQUEUE | MSG_OOB | MSG_PEEK)) != 0;
+    return (flags & (MSG_ERRQUEUE | MSG_OOB)) != 0;
+}
+
+/* Whether a vector asks for any byte. The kernel has accepted it. */
+static bool wants_bytes(const struct iovec *iov, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (iov[i].iov_len)
+            return true;
+    return false;
 }
 
 /* MSG_WAITALL: our own receive timeout may have cut the call short. It goes on with the rest; an error that comes
@@ -50,10 +59,11 @@ static ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, int f
     ssize_t result;
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
+    transfer.peek = (flags & MSG_PEEK) != 0;
     do
         result = real.recvfrom(fd, buf, bytes, flags, from, length);
     while (transfer_read_again(&transfer, &result, bytes));
-    return flags & MSG_WAITALL ? complete(&transfer, buf, bytes, flags, result) : result;
+    return flags & MSG_WAITALL && !transfer.peek ? complete(&transfer, buf, bytes, flags, result) : result;
 }
 
 HOOK ssize_t recv(int fd, void *buf, size_t bytes, int flags)
@@ -98,7 +108,7 @@ HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
         return -1;
     do
         result = real.readv(fd, iov, count);
-    while (transfer_read_again(&transfer, &result, count > 0));
+    while (transfer_read_again(&transfer, &result, result == 0 && wants_bytes(iov, (size_t)count)));
     return result;
 }
 
@@ -111,25 +121,34 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         return real.recvmsg(fd, message, flags);
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
+    transfer.peek = (flags & MSG_PEEK) != 0;
+    if (flags & MSG_WAITALL)
+        block_read_unbounded(conn, fd, &transfer.block);
     do
         result = real.recvmsg(fd, message, flags);
-    while (transfer_read_again(&transfer, &result, result == 0 && message->msg_iovlen > 0));
+    while (transfer_read_again(&transfer, &result, result == 0 && wants_bytes(message->msg_iov, message->msg_iovlen)));
     return result;
 }
 
+/* What the messages carried; their number is the call's own result. */
 HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
     struct conn *conn = conn_of(fd);
     struct transfer transfer;
-    ssize_t result;
+    int result;
+    ssize_t bytes;
     if (!conn || off_stream(flags))
         return real.recvmmsg(fd, messages, count, flags, timeout);
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
-    do
+    transfer.peek = (flags & MSG_PEEK) != 0;
+    do {
         result = real.recvmmsg(fd, messages, count, flags, timeout);
-    while (transfer_read_again(&transfer, &result, result == 0 && count > 0));
-    return (int)result;
+        bytes = result < 0 ? -1 : 0;
+        for (int i = 0; i < result; i++)
+            bytes += (ssize_t)messages[i].msg_len;
+    } while (transfer_read_again(&transfer, &bytes, result > 0 && bytes == 0));
+    return bytes < 0 ? -1 : result;
 }
 
 /* The fortified forms: an overflow is libc's to report. */

@@ -7,15 +7,11 @@
 #include "base/clock.h"
 #include "conn/park.h"
 #include "conn/exchange.h"
+#include "conn/kernel.h"
 #include "conn/wait.h"
 #include "hooks/hook.h"
 
-enum { POLL_COPY = 1024, SELECT_BYTES = 8192 };
-
-static int64_t ns_of(const struct timespec *time)
-{
-    return time ? (int64_t)time->tv_sec * NS_PER_S + time->tv_nsec : -1;
-}
+enum { POLL_COPY = 256, SELECT_FDS = FD_SETSIZE };
 
 static struct timespec timespec_of(int64_t ns)
 {
@@ -23,7 +19,8 @@ static struct timespec timespec_of(int64_t ns)
 }
 
 /* A descriptor that leaves its parking while we wait must be seen: the copy is made anew for each slice. */
-static int poll_parked(struct pollfd *fds, nfds_t count, struct wait *wait, const sigset_t *mask)
+static __attribute__((noinline)) int poll_parked(struct pollfd *fds, nfds_t count, struct wait *wait,
+                                                 const sigset_t *mask)
 {
     struct pollfd copy[POLL_COPY];
     int result;
@@ -38,6 +35,21 @@ static int poll_parked(struct pollfd *fds, nfds_t count, struct wait *wait, cons
     return result;
 }
 
+/* Somebody wants to know what is waited for. The kernel sees the array first: a bad one is its to refuse. True when the
+ * call is over with *result. */
+static __attribute__((noinline)) bool poll_curious(struct pollfd *fds, nfds_t count, struct wait *wait,
+                                                   const sigset_t *mask, int *result)
+{
+    *result = real.poll(fds, count, 0);
+    if (*result < 0)
+        return true;
+    bool parked = wait_poll_needs_copy(fds, count);
+    if (!parked || count > POLL_COPY)
+        return *result > 0;
+    *result = poll_parked(fds, count, wait, mask);
+    return true;
+}
+
 HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     struct wait wait;
@@ -45,8 +57,8 @@ HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
     if (!wait_watching())
         return real.poll(fds, count, timeout);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
-    if (wait_poll_needs_copy(fds, count) && count <= POLL_COPY)
-        return poll_parked(fds, count, &wait, NULL);
+    if (wait_curious() && poll_curious(fds, count, &wait, NULL, &result))
+        return result;
     do
         result = real.poll(fds, count, wait_slice_ms(&wait));
     while (result == 0 && wait_again(&wait));
@@ -56,12 +68,13 @@ HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     struct wait wait;
+    int64_t timeout_ns;
     int result;
-    if (!wait_watching())
+    if (!wait_watching() || !wait_ns(timeout, &timeout_ns))
         return real.ppoll(fds, count, timeout, mask);
-    wait_start(&wait, ns_of(timeout));
-    if (wait_poll_needs_copy(fds, count) && count <= POLL_COPY)
-        return poll_parked(fds, count, &wait, mask);
+    wait_start(&wait, timeout_ns);
+    if (wait_curious() && poll_curious(fds, count, &wait, mask, &result))
+        return result;
     do {
         int64_t slice_ns = wait_slice_ns(&wait);
         struct timespec slice = timespec_of(slice_ns);
@@ -87,10 +100,12 @@ struct sets {
     fd_set *out[3];
     size_t bytes;
     int count;
-    unsigned long saved[3][SELECT_BYTES / sizeof(unsigned long)];
+    fd_set saved[3];
 };
 
-static void save(struct sets *sets, int count, fd_set *in, fd_set *out, fd_set *except)
+/* False when the kernel is to have the call as it is: bad memory, or more descriptors than a set holds (the kernel
+ * looks at no more of them than the process can have, which we cannot know). */
+static bool save(struct sets *sets, int count, fd_set *in, fd_set *out, fd_set *except)
 {
     enum { LONG_BITS = 8 * sizeof(unsigned long) };
     sets->out[0] = in;
@@ -98,9 +113,13 @@ static void save(struct sets *sets, int count, fd_set *in, fd_set *out, fd_set *
     sets->out[2] = except;
     sets->count = count;
     sets->bytes = ((size_t)count + LONG_BITS - 1) / LONG_BITS * sizeof(unsigned long);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
+        if (sets->out[i] && !kernel_readable(sets->out[i], (unsigned)sets->bytes))
+            return false;
         if (sets->out[i])
-            memcpy(sets->saved[i], sets->out[i], sets->bytes);
+            memcpy(&sets->saved[i], sets->out[i], sets->bytes);
+    }
+    return true;
 }
 
 static void mask_parked(struct sets *sets)
@@ -114,7 +133,7 @@ static void mask_parked(struct sets *sets)
             exchange_listen(conn);
         for (int i = 0; i < 3 && park_holds(conn); i++)
             if (sets->out[i])
-                ((unsigned char *)sets->out[i])[fd / 8] &= (unsigned char)~(1u << (unsigned)fd % 8u);
+                FD_CLR(fd, sets->out[i]);
     }
 }
 
@@ -122,12 +141,7 @@ static void restore(struct sets *sets)
 {
     for (int i = 0; i < 3; i++)
         if (sets->out[i])
-            memcpy(sets->out[i], sets->saved[i], sets->bytes);
-}
-
-static bool slices_fit(int count)
-{
-    return count > 0 && (size_t)count <= (size_t)SELECT_BYTES * 8;
+            memcpy(sets->out[i], &sets->saved[i], sets->bytes);
 }
 
 /* One slice; use_mask: pselect. */
@@ -135,11 +149,8 @@ static int select_slice(const struct sets *sets, const struct wait *wait, bool u
 {
     int64_t slice_ns = wait_slice_ns(wait);
     struct timespec slice = timespec_of(slice_ns);
-    struct timeval coarse = {.tv_sec = slice.tv_sec, .tv_usec = (suseconds_t)((slice.tv_nsec + 999) / 1000)};
-    if (coarse.tv_usec >= 1000000) {
-        coarse.tv_sec++;
-        coarse.tv_usec -= 1000000;
-    }
+    int64_t slice_us = (slice_ns + NS_PER_US - 1) / NS_PER_US;
+    struct timeval coarse = {.tv_sec = (time_t)(slice_us / 1000000), .tv_usec = (suseconds_t)(slice_us % 1000000)};
     if (use_mask)
         return real.pselect(sets->count, sets->out[0], sets->out[1], sets->out[2], slice_ns < 0 ? NULL : &slice, mask);
     return real.select(sets->count, sets->out[0], sets->out[1], sets->out[2], slice_ns < 0 ? NULL : &coarse);
@@ -147,44 +158,76 @@ static int select_slice(const struct sets *sets, const struct wait *wait, bool u
 
 static int select_in_slices(struct sets *sets, struct wait *wait, bool use_mask, const sigset_t *mask)
 {
-    mask_parked(sets);
+    if (wait_curious())
+        mask_parked(sets);
     int result = select_slice(sets, wait, use_mask, mask);
     while (result == 0 && wait_again(wait)) {
         restore(sets);
-        mask_parked(sets);
+        if (wait_curious())
+            mask_parked(sets);
         result = select_slice(sets, wait, use_mask, mask);
     }
     return result;
 }
 
-HOOK int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
+/* Linux writes back what is left of the time. */
+static void write_back(struct timeval *timeout, const struct wait *wait)
+{
+    uint64_t now_ns = clock_now_ns();
+    int64_t left_ns = wait->end_ns > now_ns ? (int64_t)(wait->end_ns - now_ns) : 0;
+    timeout->tv_sec = (time_t)(left_ns / NS_PER_S);
+    timeout->tv_usec = (suseconds_t)(left_ns % NS_PER_S / NS_PER_US);
+}
+
+static __attribute__((noinline)) int watched_select(int count, fd_set *in, fd_set *out, fd_set *except,
+                                                    struct timeval *timeout, int64_t timeout_ns)
 {
     struct wait wait;
     struct sets sets;
-    if (!wait_watching() || !slices_fit(count) ||
-        (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000)))
+    wait_start(&wait, timeout_ns);
+    if (!save(&sets, count, in, out, except))
         return real.select(count, in, out, except, timeout);
-    wait_start(&wait, timeout ? timeout->tv_sec * NS_PER_S + timeout->tv_usec * NS_PER_US : -1);
-    save(&sets, count, in, out, except);
     int result = select_in_slices(&sets, &wait, false, NULL);
-    if (timeout) { /* Linux writes back what is left */
-        uint64_t now_ns = clock_now_ns();
-        int64_t left_ns = wait.end_ns > now_ns ? (int64_t)(wait.end_ns - now_ns) : 0;
-        timeout->tv_sec = (time_t)(left_ns / NS_PER_S);
-        timeout->tv_usec = (suseconds_t)(left_ns % NS_PER_S / NS_PER_US);
-    }
+    int saved = errno;
+    if (timeout)
+        write_back(timeout, &wait);
+    errno = saved;
     return result;
+}
+
+HOOK int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
+{
+    int64_t timeout_ns = -1;
+    if (!wait_watching() || count <= 0 || count > SELECT_FDS ||
+        (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)))
+        return real.select(count, in, out, except, timeout);
+    if (timeout) {
+        /* libc accepts microseconds of more than a second. */
+        struct timespec time = {timeout->tv_sec + timeout->tv_usec / 1000000, timeout->tv_usec % 1000000 * 1000};
+        if (timeout->tv_sec < 0 || timeout->tv_usec < 0 || !wait_ns(&time, &timeout_ns))
+            return real.select(count, in, out, except, timeout);
+    }
+    return watched_select(count, in, out, except, timeout, timeout_ns);
+}
+
+static __attribute__((noinline)) int watched_pselect(int count, fd_set *in, fd_set *out, fd_set *except,
+                                                     const struct timespec *timeout, const sigset_t *mask,
+                                                     int64_t timeout_ns)
+{
+    struct wait wait;
+    struct sets sets;
+    wait_start(&wait, timeout_ns);
+    if (!save(&sets, count, in, out, except))
+        return real.pselect(count, in, out, except, timeout, mask);
+    return select_in_slices(&sets, &wait, true, mask);
 }
 
 HOOK int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
                  const sigset_t *mask)
 {
-    struct wait wait;
-    struct sets sets;
-    if (!wait_watching() || !slices_fit(count) ||
-        (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)))
+    int64_t timeout_ns;
+    if (!wait_watching() || count <= 0 || count > SELECT_FDS ||
+        (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)) || !wait_ns(timeout, &timeout_ns))
         return real.pselect(count, in, out, except, timeout, mask);
-    wait_start(&wait, ns_of(timeout));
-    save(&sets, count, in, out, except);
-    return select_in_slices(&sets, &wait, true, mask);
+    return watched_pselect(count, in, out, except, timeout, mask, timeout_ns);
 }

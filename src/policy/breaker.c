@@ -4,13 +4,13 @@
 
 #include "base/prng.h"
 
-enum { EXPONENT_MAX = 15, CONSECUTIVE_MAX = 65535, RESULTS_MAX = 255 };
+enum { EXPONENT_MAX = 255, CONSECUTIVE_MAX = 65535, RESULTS_MAX = 255 };
 #define GENERATION_MASK ((1u << BREAKER_GENERATION_BITS) - 1)
-#define UNTIL_BITS      46
+#define UNTIL_BITS      42
 #define UNTIL_MASK      ((1ull << UNTIL_BITS) - 1)
 
-/* state:2 | generation:12 | exponent:4 | payload:46
- * payload  CLOSED: consecutive:16     OPEN: until_us:46     HALF_OPEN: successes:8 | failures:8 | slow:8 */
+/* state:2 | generation:12 | exponent:8 | payload:42
+ * payload  CLOSED: consecutive:16     OPEN: until_us:42     HALF_OPEN: successes:8 | failures:8 | slow:8 */
 uint64_t breaker_pack(const struct breaker *b)
 {
     uint64_t payload = 0;
@@ -30,8 +30,8 @@ uint64_t breaker_pack(const struct breaker *b)
     case STATE_COUNT:
         break; /* administrative states never stand in the word */
     }
-    return (uint64_t)b->state << 62 | (uint64_t)(b->generation & GENERATION_MASK) << 50 | (uint64_t)b->exponent << 46 |
-           payload;
+    return (uint64_t)b->state << 62 | (uint64_t)(b->generation & GENERATION_MASK) << 50 |
+           (uint64_t)b->exponent << UNTIL_BITS | payload;
 }
 
 struct breaker breaker_unpack(uint64_t word)
@@ -39,7 +39,7 @@ struct breaker breaker_unpack(uint64_t word)
     struct breaker b = {
         .state = (uint32_t)(word >> 62),
         .generation = (uint32_t)(word >> 50) & GENERATION_MASK,
-        .exponent = (uint32_t)(word >> 46) & EXPONENT_MAX,
+        .exponent = (uint32_t)(word >> UNTIL_BITS) & EXPONENT_MAX,
     };
     if (b.state == STATE_OPEN) {
         b.until_us = word & UNTIL_MASK;
@@ -166,13 +166,13 @@ static enum reason trip_reason(const struct breaker *b, const struct conf *conf,
     return REASON_NONE;
 }
 
-static struct breaker_step closed_result(const struct breaker *b, const struct conf *conf, bool failed,
+static struct breaker_step closed_result(const struct breaker *b, const struct conf *conf, enum outcome outcome,
                                          const struct window_sum *sum, uint64_t now_ns, uint64_t random)
 {
     struct breaker_step step = unchanged(b);
-    if (!failed)
+    if (outcome == OUTCOME_SUCCESS)
         step.next.consecutive = 0;
-    else if (step.next.consecutive < CONSECUTIVE_MAX)
+    else if (outcome == OUTCOME_FAILURE && step.next.consecutive < CONSECUTIVE_MAX)
         step.next.consecutive++;
     step.changed = step.next.consecutive != b->consecutive;
     enum reason reason = trip_reason(&step.next, conf, sum);
@@ -228,22 +228,25 @@ struct breaker_step breaker_result(const struct breaker *b, const struct conf *c
                                    enum outcome outcome, bool slow, const struct window_sum *sum, uint64_t now_ns,
                                    uint64_t random)
 {
-    bool failed = outcome == OUTCOME_FAILURE;
-    if (outcome == OUTCOME_IGNORED)
-        return unchanged(b);
+    bool failed = outcome == OUTCOME_FAILURE || outcome == OUTCOME_LUMPED;
+    bool current = ticket.generation == b->generation && (b->state == STATE_CLOSED || ticket.probe);
+    if (outcome == OUTCOME_IGNORED) {
+        struct breaker_step step = unchanged(b);
+        step.late = ticket.generation != b->generation;
+        return step;
+    }
     if (b->state == STATE_OPEN)
         return open_result(b, conf, failed, now_ns, random);
-    bool current = ticket.generation == b->generation && (b->state == STATE_CLOSED || ticket.probe);
     if (!current) {
         struct breaker_step step = unchanged(b);
         step.late = true;
         return step;
     }
-    return b->state == STATE_CLOSED ? closed_result(b, conf, failed, sum, now_ns, random)
+    return b->state == STATE_CLOSED ? closed_result(b, conf, outcome, sum, now_ns, random)
                                     : halfopen_result(b, conf, failed, slow, now_ns, random);
 }
 
-struct breaker_step breaker_reset(const struct breaker *b)
+struct breaker_step breaker_reset(const struct breaker *b, enum reason reason)
 {
-    return enter(b, STATE_CLOSED, REASON_RESET);
+    return enter(b, STATE_CLOSED, reason);
 }

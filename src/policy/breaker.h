@@ -25,12 +25,12 @@ enum { BREAKER_GENERATION_BITS = 12 };
 struct breaker {
     uint32_t state;       /* STATE_CLOSED, STATE_OPEN or STATE_HALF_OPEN */
     uint32_t generation;  /* +1 at every transition, modulo 2^12: results of another one are late */
-    uint32_t exponent;    /* re-openings since the last close, at most 15 */
+    uint32_t exponent;    /* re-openings since the last close, at most 255 */
     uint32_t consecutive; /* CLOSED: failures since the last success, saturating at 65535 */
     uint32_t successes;   /* HALF_OPEN: results of probes */
     uint32_t failures;
     uint32_t slow;
-    uint64_t until_us; /* OPEN: half-open from here on, modulo 2^46 (two years) */
+    uint64_t until_us; /* OPEN: half-open from here on, rounded up, modulo 2^42 (50 days) */
 };
 
 /* What a call carries from its admission to its end. */
@@ -61,8 +61,8 @@ struct breaker_step breaker_result(const struct breaker *breaker, const struct c
                                    enum outcome outcome, bool slow, const struct window_sum *sum, uint64_t now_ns,
                                    uint64_t random);
 
-/* breaker_reset(breaker): closed, counts cleared, a new generation. */
-struct breaker_step breaker_reset(const struct breaker *breaker);
+/* breaker_reset(breaker, reason): closed, counts cleared, a new generation: earlier results are late. */
+struct breaker_step breaker_reset(const struct breaker *breaker, enum reason reason);
 
 /* breaker_wait_ns(breaker, conf, now_ns): time until a probe would be let in; 0 when not open or due. */
 uint64_t breaker_wait_ns(const struct breaker *breaker, const struct conf *conf, uint64_t now_ns);

@@ -12,7 +12,18 @@
 #define CONF_OFF (-1)    /* the value of a key that is switched off */
 #define PPM      1000000 /* one whole, in the unit of PERCENT and FACTOR */
 
-enum key_kind { KIND_DURATION, KIND_COUNT, KIND_PERCENT, KIND_FACTOR, KIND_RATE, KIND_WORD, KIND_SET, KIND_TEXT };
+enum key_kind {
+    KIND_DURATION,
+    KIND_COUNT,
+    KIND_PERCENT,
+    KIND_FACTOR,
+    KIND_RATE,
+    KIND_JITTER,
+    KIND_BUDGET,
+    KIND_WORD,
+    KIND_SET,
+    KIND_TEXT
+};
 
 enum key {
 #define KEY(field, name, kind, def, min, max, words, help) KEY_##field,
@@ -33,6 +44,9 @@ enum { OPEN_FROM_TRIP, OPEN_FROM_LAST_FAILURE };
 enum { HALFOPEN_STRICT, HALFOPEN_RATIO };
 enum { SUCCESS_ON_RESPONSE, SUCCESS_ON_CONNECT };
 enum { SCOPE_ENDPOINT, SCOPE_DESTINATION };
+enum { BACKOFF_EXPONENTIAL, BACKOFF_LINEAR, BACKOFF_FIBONACCI, BACKOFF_CONSTANT, BACKOFF_DECORRELATED };
+/* Bits of retry.on. */
+enum { RETRY_ON_REFUSED = 1, RETRY_ON_TIMEOUT = 2, RETRY_ON_UNREACHABLE = 4, RETRY_ON_RESET = 8 };
 enum { RATE_PER_HOST, RATE_PER_PROCESS };
 enum { FIRST_BYTE_AUTO, FIRST_BYTE_CLIENT, FIRST_BYTE_SERVER, FIRST_BYTE_NONE };
 

@@ -2,14 +2,13 @@
  * Arithmetic of leases. */
 #include "policy/lease.h"
 
-enum { EXPIRY_SHIFT = 22 };
+#define UNIT_NS      1000000ull
 #define UNBOUNDED_NS 60000000000ull
 
+/* No owner word has its low part 0 (registry.h counts generations from 1), so that a lease is never 0. */
 uint64_t lease_pack(uint32_t generation, uint32_t owner, uint64_t expiry_ns)
 {
-    uint32_t expiry = (uint32_t)((expiry_ns >> EXPIRY_SHIFT) + 1);
-    if (expiry == 0)
-        expiry = 1;
+    uint32_t expiry = (uint32_t)((expiry_ns + UNIT_NS - 1) / UNIT_NS);
     return (uint64_t)(generation & 0xfff) << 52 | (uint64_t)(owner & 0xfffff) << 32 | expiry;
 }
 
@@ -18,12 +17,12 @@ uint32_t lease_owner(uint64_t lease)
     return (uint32_t)(lease >> 32) & 0xfffff;
 }
 
-bool lease_is_held(uint64_t lease, uint32_t generation, uint64_t now_ns)
+bool lease_is_held(uint64_t lease, uint32_t generation, uint64_t now_ns, uint64_t longest_ns)
 {
     if (lease == 0 || (uint32_t)(lease >> 52) != (generation & 0xfff))
         return false;
-    int32_t ahead = (int32_t)((uint32_t)lease - (uint32_t)(now_ns >> EXPIRY_SHIFT));
-    return ahead > 0;
+    uint32_t ahead = (uint32_t)lease - (uint32_t)(now_ns / UNIT_NS);
+    return ahead != 0 && ahead <= longest_ns / UNIT_NS + 1;
 }
 
 uint64_t lease_time_ns(int64_t connect_ns, int64_t response_ns)

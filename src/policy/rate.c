@@ -14,7 +14,8 @@ struct rate_step rate_step(uint64_t state, const struct conf *conf, uint64_t now
     uint64_t interval_ns = NS_PER_HOUR / per_hour;
     if (interval_ns == 0)
         interval_ns = 1;
-    uint64_t burst = conf->rate_burst > 0 ? (uint64_t)conf->rate_burst : (per_hour + 3599) / 3600;
+    uint64_t second = per_hour >= 3600 ? per_hour / 3600 : 1;
+    uint64_t burst = conf->rate_burst > 0 ? (uint64_t)conf->rate_burst : second;
     uint64_t allowed_ns = burst * interval_ns;
     /* A state from farther ahead than it can be is from other rules, or another clock. */
     uint64_t limit_ns = allowed_ns + (uint64_t)conf->rate_max_wait_ns;

@@ -38,7 +38,8 @@ static void announce(const struct gate *gate, enum state from, enum state to, en
     uint64_t wall_ms = clock_wall_ns() / (uint64_t)NS_PER_MS;
     uint64_t mark = (uint64_t)reason << 56 | shown << MARK_MS_BITS | (wall_ms & MARK_MS_MASK);
     atomic_store_explicit(&row->breaker_mark, mark, memory_order_relaxed);
-    seg_count(row, counters[to], 1);
+    if (to <= STATE_HALF_OPEN)
+        seg_count(row, counters[to], 1);
     struct event event = {
         .kind = reason == REASON_RESET ? EVENT_RESET : EVENT_STATE,
         .row = gate->row,
@@ -63,29 +64,46 @@ static bool commit(const struct gate *gate, uint64_t *word, const struct breaker
     return true;
 }
 
+static uint32_t held_leases(const struct gate *gate, uint32_t generation, uint64_t now_ns, uint64_t longest_ns)
+{
+    uint32_t held = 0;
+    for (int i = 0; i < SEG_LEASES; i++)
+        held += lease_is_held(atomic_load(&row_of(gate)->lease[i]), generation, now_ns, longest_ns);
+    return held;
+}
+
+/* A free place, and then a look at how many are held: by others at the same moment, at places beyond a breaker.probes
+ * that was lowered meanwhile, or beside results that used up some of the probes (the ratio mode). Of two too many both
+ * step back. */
 static bool take_free_lease(const struct gate *gate, const struct breaker_step *step, uint64_t lease, uint64_t now_ns,
                             struct admission *admission)
 {
     struct seg_row *row = row_of(gate);
-    for (uint32_t i = 0; i < step->lease_limit && i < SEG_LEASES; i++) {
+    const struct conf *conf = gate->conf;
+    uint32_t generation = step->next.generation;
+    uint64_t longest_ns = lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns);
+    for (uint32_t i = 0; i < (uint64_t)conf->breaker_probes && i < SEG_LEASES; i++) {
         uint64_t seen = atomic_load(&row->lease[i]);
-        if (!lease_is_held(seen, step->next.generation, now_ns) &&
-            atomic_compare_exchange_strong(&row->lease[i], &seen, lease)) {
-            admission->lease_index = i;
-            admission->lease = lease;
+        if (lease_is_held(seen, generation, now_ns, longest_ns) ||
+            !atomic_compare_exchange_strong(&row->lease[i], &seen, lease))
+            continue;
+        admission->lease_index = i;
+        admission->lease = lease;
+        if (held_leases(gate, generation, now_ns, longest_ns) <= step->lease_limit)
             return true;
-        }
+        gate_give_back(gate, admission);
+        return false;
     }
     return false;
 }
 
 /* Leases whose owner died are free at once. The lease names the low bits of the owner word only; they are compared
  * with whoever stands at that index now. */
-static bool reclaim_leases(const struct gate *gate, uint32_t limit)
+static bool reclaim_leases(const struct gate *gate)
 {
     struct seg_row *row = row_of(gate);
     bool any = false;
-    for (uint32_t i = 0; i < limit && i < SEG_LEASES; i++) {
+    for (uint32_t i = 0; i < SEG_LEASES; i++) {
         uint64_t lease = atomic_load(&row->lease[i]);
         uint32_t owner = registry_owner_at(gate->segment, owner_index(lease_owner(lease)));
         uint32_t mask = (1u << LEASE_OWNER_BITS) - 1;
@@ -107,7 +125,7 @@ static enum verdict take_lease(const struct gate *gate, const struct breaker_ste
     uint64_t expiry_ns = now_ns + lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns);
     uint64_t lease = lease_pack(step->next.generation, gate->owner, expiry_ns);
     if (!take_free_lease(gate, step, lease, now_ns, admission) &&
-        !(reclaim_leases(gate, step->lease_limit) && take_free_lease(gate, step, lease, now_ns, admission)))
+        !(reclaim_leases(gate) && take_free_lease(gate, step, lease, now_ns, admission)))
         return VERDICT_PROBE_BUSY;
     admission->ticket.probe = true;
     seg_count(row_of(gate), COUNTER_probes, 1);
@@ -217,16 +235,20 @@ static bool needs_window(const struct conf *conf)
     return conf->breaker_ratio_ppm > 0 || conf->breaker_errors > 0 || conf->breaker_slow_time_ns > 0;
 }
 
-/* breaker.lumping: whether a failure now counts. Of several at once one wins. */
-static bool failure_counts(const struct gate *gate, uint64_t now_ns)
+/* breaker.lumping: whether a failure now counts. lumped = generation:12 | us:52, so that every transition forgets it.
+ * Of several failures at once one wins. */
+static bool failure_counts(const struct gate *gate, uint32_t generation, uint64_t now_ns)
 {
-    _Atomic uint64_t *lumped = &row_of(gate)->lumped_ns;
-    int64_t lumping_ns = gate->conf->breaker_lumping_ns;
-    if (lumping_ns <= 0)
+    _Atomic uint64_t *lumped = &row_of(gate)->lumped;
+    const uint64_t time_mask = (1ull << 52) - 1;
+    uint64_t lumping_us = (uint64_t)(gate->conf->breaker_lumping_ns / NS_PER_US);
+    if (gate->conf->breaker_lumping_ns <= 0)
         return true;
-    uint64_t last_ns = atomic_load_explicit(lumped, memory_order_relaxed);
-    bool fresh = last_ns == 0 || now_ns - last_ns >= (uint64_t)lumping_ns;
-    return fresh && atomic_compare_exchange_strong(lumped, &last_ns, now_ns ? now_ns : 1);
+    uint64_t last = atomic_load_explicit(lumped, memory_order_relaxed);
+    uint64_t now =
+        (uint64_t)(generation & 0xfff) << 52 | ((now_ns / (uint64_t)NS_PER_US + 1) & time_mask); /* never 0 */
+    bool fresh = last == 0 || last >> 52 != now >> 52 || ((now - last) & time_mask) >= lumping_us;
+    return fresh && atomic_compare_exchange_strong(lumped, &last, now);
 }
 
 void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
@@ -236,13 +258,20 @@ void gate_result(const struct gate *gate, struct admission *admission, enum outc
     uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
     struct window_sum sum = {0};
     bool counted = false;
+    if (atomic_load_explicit(&row->forced, memory_order_relaxed)) {
+        /* Whoever forced it decides: nothing is counted. */
+        if (breaker_unpack(word).generation != admission->ticket.generation)
+            seg_count(row, COUNTER_late, 1);
+        gate_give_back(gate, admission);
+        return;
+    }
     for (;;) {
         struct breaker now = breaker_unpack(word);
         bool current = now.state == STATE_CLOSED && now.generation == admission->ticket.generation;
-        if (current && !counted && outcome == OUTCOME_FAILURE && !failure_counts(gate, now_ns))
-            break; /* one burst, one failure: this one is neither success nor failure */
+        if (current && !counted && outcome == OUTCOME_FAILURE && !failure_counts(gate, now.generation, now_ns))
+            outcome = OUTCOME_LUMPED;
         if (current && outcome != OUTCOME_IGNORED && needs_window(gate->conf)) {
-            if (!counted)
+            if (!counted && outcome != OUTCOME_LUMPED)
                 count_in_window(gate, now.generation, outcome == OUTCOME_FAILURE, slow, now_ns);
             gate_sum(row, gate->conf, now.generation, now_ns, &sum);
         }
@@ -266,15 +295,29 @@ void gate_give_back(const struct gate *gate, struct admission *admission)
     admission->lease = 0;
 }
 
-void gate_reset(const struct gate *gate)
+static void start_anew(const struct gate *gate, enum reason reason, enum state shown)
 {
     struct seg_row *row = row_of(gate);
     uint64_t word = atomic_load(&row->breaker);
-    atomic_store(&row->forced, 0);
     for (;;) {
         struct breaker now = breaker_unpack(word);
-        struct breaker_step step = breaker_reset(&now);
-        if (commit(gate, &word, &step, &now))
-            return;
+        struct breaker_step step = breaker_reset(&now, reason);
+        if (!atomic_compare_exchange_strong(&row->breaker, &word, breaker_pack(&step.next)))
+            continue;
+        announce(gate, (enum state)now.state, shown, reason, 0);
+        return;
     }
+}
+
+void gate_reset(const struct gate *gate)
+{
+    atomic_store(&row_of(gate)->forced, 0);
+    start_anew(gate, REASON_RESET, STATE_CLOSED);
+}
+
+void gate_force(const struct gate *gate, enum state state)
+{
+    uint32_t forced = state > STATE_HALF_OPEN ? (uint32_t)state : 0;
+    if (atomic_exchange(&row_of(gate)->forced, forced) != forced)
+        start_anew(gate, REASON_FORCED, forced ? state : STATE_CLOSED);
 }

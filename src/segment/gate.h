@@ -46,6 +46,11 @@ void gate_give_back(const struct gate *gate, struct admission *admission);
 /* gate_reset(gate): resctl reset. Also clears a forced state. */
 void gate_reset(const struct gate *gate);
 
+/* gate_force(gate, state): lays STATE_FORCED_OPEN, STATE_FORCED_CLOSED or STATE_DRAINING over the breaker, or with
+ * STATE_CLOSED takes it away. Each way the breaker begins anew, so that earlier results are late; while it is forced
+ * nothing is counted. */
+void gate_force(const struct gate *gate, enum state state);
+
 /* gate_sum(row, conf, now_ns, sum): the window as a reader sees it. */
 void gate_sum(const struct seg_row *row, const struct conf *conf, uint32_t generation, uint64_t now_ns,
               struct window_sum *sum);

@@ -147,11 +147,12 @@ struct seg_row {
     _Atomic uint64_t calls; /* any: {generation, calls seen} of the window of calls (policy/calls.h) */
     _Atomic uint64_t call_failed[SEG_CALL_WORDS]; /* any: one bit a call */
     _Atomic uint64_t call_slow[SEG_CALL_WORDS];
-    _Atomic uint64_t lumped_ns;    /* any: when a failure last counted (breaker.lumping) */
-    _Atomic uint64_t rate_ns;      /* any: the theoretical arrival time of the rate limiter (policy/rate.h) */
-    _Atomic uint64_t queue;        /* any: the account of the bulkhead's queue (segment/ledger.h) */
-    _Atomic uint64_t queue_ticket; /* any: the next place in the line, only grows */
-    uint8_t spare[232];
+    _Atomic uint64_t lumped;              /* any: {generation, us}: when a failure last counted (breaker.lumping) */
+    _Atomic uint64_t rate_ns;             /* any: the theoretical arrival time of the rate limiter (policy/rate.h) */
+    _Atomic uint64_t queue;               /* any: the account of the bulkhead's queue (segment/ledger.h) */
+    _Atomic uint64_t queue_ticket;        /* any: the next place in the line, only grows */
+    _Atomic uint64_t budget[SEG_BUCKETS]; /* any: packed buckets of the retry budget (policy/retry.h) */
+    uint8_t spare[152];
 };
 
 /* An attached process. */
@@ -279,11 +280,12 @@ AT(seg_row, response, 1552);
 AT(seg_row, calls, 1976);
 AT(seg_row, call_failed, 1984);
 AT(seg_row, call_slow, 2112);
-AT(seg_row, lumped_ns, 2240);
+AT(seg_row, lumped, 2240);
 AT(seg_row, rate_ns, 2248);
 AT(seg_row, queue, 2256);
 AT(seg_row, queue_ticket, 2264);
-AT(seg_row, spare, 2272);
+AT(seg_row, budget, 2272);
+AT(seg_row, spare, 2352);
 SIZE(seg_row, 2504);
 
 AT(seg_process, pid, 8);

@@ -232,15 +232,21 @@ enum ledger_result ledger_acquire(const struct segment *segment, uint32_t owner,
         (!ledger_reap(segment, LEDGER_NONE, info->now_ns) || !claim_entry(segment, owner, slot)))
         return LEDGER_FULL_TABLE;
     struct seg_entry *entry = seg_entry(segment, slot->entry);
+    uint64_t word = pack_entry(owner, slot->tag, ENTRY_CLAIMED);
     describe(entry, info);
-    atomic_store(&entry->word, pack_entry(owner, slot->tag, ENTRY_PENDING));
+    /* Somebody who took us for dead may have freed the entry: then it is not ours to write. */
+    if (!atomic_compare_exchange_strong(&entry->word, &word, pack_entry(owner, slot->tag, ENTRY_PENDING))) {
+        slot->entry = LEDGER_NONE;
+        return LEDGER_FULL_TABLE;
+    }
     enum ledger_result result = enter(segment, row, info, slot);
     /* Before anybody is refused or made to wait, the dead give back. */
     if (result != LEDGER_OK && result != LEDGER_QUEUED && ledger_reap(segment, info->row, info->now_ns))
         result = enter(segment, row, info, slot);
     if (result == LEDGER_OK || result == LEDGER_QUEUED)
         return result;
-    atomic_store(&entry->word, pack_entry(0, slot->tag, ENTRY_FREE));
+    word = pack_entry(owner, slot->tag, ENTRY_PENDING);
+    atomic_compare_exchange_strong(&entry->word, &word, pack_entry(0, slot->tag, ENTRY_FREE));
     slot->entry = LEDGER_NONE;
     return result;
 }

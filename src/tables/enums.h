@@ -46,7 +46,12 @@ enum event_kind {
 };
 
 /* What the breaker is told of a call. */
-enum outcome { OUTCOME_SUCCESS, OUTCOME_FAILURE, OUTCOME_IGNORED };
+enum outcome {
+    OUTCOME_SUCCESS,
+    OUTCOME_FAILURE,
+    OUTCOME_IGNORED,
+    OUTCOME_LUMPED /* one more failure of a burst that counted already: it only evaluates */
+};
 
 extern const char *const state_names[STATE_COUNT];
 extern const char *const reason_names[REASON_COUNT];

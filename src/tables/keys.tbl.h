@@ -6,7 +6,7 @@
  * field    member of struct conf (always int64_t); its suffix carries the unit
  * KIND     DURATION (ns), COUNT, PERCENT (parts per million), FACTOR (parts per million),
  *          RATE (events per hour), WORD (index into words), SET (bit i: word i; "none" is no bit),
- *          TEXT (offset into the rules' string pool, 0 = none)
+ *          JITTER, BUDGET (policy/retry.h), TEXT (offset into the rules' string pool, 0 = none)
  * default  in the syntax of the file; the name of another key means "the value of that key"
  * min,max  likewise; values outside are errors. "off" is legal where words holds "off"
  * words    WORD: the legal words, separated by blanks, in the order of their indices
@@ -74,6 +74,17 @@ KEY(bulkhead_queue, "bulkhead.queue", COUNT, "0", "0", "10000", "",
 KEY(bulkhead_queue_timeout_ns, "bulkhead.queue_timeout", DURATION, "timeout.connect", "1ms", "1h", "off",
     "how long a connect may wait in the queue")
 KEY(priority, "priority", COUNT, "0", "0", "255", "", "while others wait in the same queue, higher goes first")
+KEY(retry_attempts, "retry.attempts", COUNT, "1", "1", "100", "", "attempts of one blocking connect call in all")
+KEY(retry_backoff, "retry.backoff", WORD, "exponential", "", "", "exponential linear fibonacci constant decorrelated",
+    "how the delay between attempts grows")
+KEY(retry_base_ns, "retry.base", DURATION, "100ms", "1ms", "1h", "", "the delay before the first retry")
+KEY(retry_factor_ppm, "retry.factor", FACTOR, "2", "1", "100", "", "growth of the exponential delay")
+KEY(retry_max_ns, "retry.max", DURATION, "5s", "1ms", "1h", "", "upper bound of the delay, before its jitter")
+KEY(retry_jitter, "retry.jitter", JITTER, "full", "", "", "", "the random part of the delay")
+KEY(retry_on, "retry.on", SET, "refused timeout unreachable reset", "", "", "none refused timeout unreachable reset",
+    "failures of a connect that are retried")
+KEY(retry_budget, "retry.budget", BUDGET, "20% 10/s 10s", "", "", "off",
+    "retries allowed: a share of the calls of this time, and a floor a second, over the segment")
 KEY(rate_limit, "rate.limit", RATE, "off", "1/h", "1000000000/s", "off",
     "connects admitted for each unit of time, over all processes that share the segment")
 KEY(rate_burst, "rate.burst", COUNT, "off", "1", "1000000000", "off",

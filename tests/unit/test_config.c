@@ -327,9 +327,43 @@ static void test_set(int key)
     }
     CHECK(compile_key(key, strchr(words, ' ') + 1));
     CHECK_INT(value_of(0, key), ((int64_t)1 << (count - 1)) - 1);
-    check_value_round_trip(key, "reset \t connected");
+    check_value_round_trip(key, key == KEY_retry_on ? "reset \t refused" : "reset \t connected");
     check_value_refused(key, "reset nonsense", want);
     check_value_refused(key, "", want);
+}
+
+/* Values of several parts: legal ones survive the round trip as they were written, others are refused. */
+static void test_composite(int key)
+{
+    static const char *const jitters[] = {"off", "full",   "equal", "decorrelated",
+                                          "20%", "+100ms", "+100%", "x0.5..1.5"};
+    static const char *const no_jitters[] = {"",      "none",    "101%", "+",      "x1", "x1..",
+                                             "x2..1", "+100us2", "-5%",  "x1...2", "+1", "full equal"};
+    static const char *const budgets[] = {"20% 10/s 10s", "0% 0/s 1s", "1000% 4000000/s 1h"};
+    static const char *const no_budgets[] = {"",
+                                             "20%",
+                                             "20% 10/s",
+                                             "20% 10/s 10s 5",
+                                             "10/s 20% 10s",
+                                             "20% 10/m 1s",
+                                             "20% 10/s 0s",
+                                             "20% 10/s 1500ms",
+                                             "20% 10/s 2h",
+                                             "5% 10 10s"};
+    bool is_jitter = key_info[key].kind == KIND_JITTER;
+    char out[64], text[128], want[256];
+    int64_t value;
+    for (size_t i = 0; i < (is_jitter ? COUNT_OF(jitters) : COUNT_OF(budgets)); i++) {
+        const char *legal = is_jitter ? jitters[i] : budgets[i];
+        check_value_round_trip(key, legal);
+        CHECK(config_parse_value(key, legal, strlen(legal), &value, want, sizeof want));
+        CHECK_TEXT(config_format_value(key, value, out, sizeof out), legal);
+    }
+    for (size_t i = 0; i < (is_jitter ? COUNT_OF(no_jitters) : COUNT_OF(no_budgets)); i++) {
+        snprintf(text, sizeof text, "%s", is_jitter ? no_jitters[i] : no_budgets[i]);
+        CHECK(!config_parse_value(key, text, strlen(text), &value, want, sizeof want));
+        CHECK(!compile_key(key, text));
+    }
 }
 
 /* The words of the sets are the observations, in their order. */
@@ -404,6 +438,8 @@ static void test_keys(const char *top)
             test_words(key);
         else if (key_info[key].kind == KIND_SET)
             test_set(key);
+        else if (key_info[key].kind == KIND_JITTER || key_info[key].kind == KIND_BUDGET)
+            test_composite(key);
         else if (key_info[key].kind != KIND_TEXT)
             test_numbers(key);
     }
