@@ -50,7 +50,9 @@ HOOK int close(int fd)
 
 HOOK int close_range(unsigned first, unsigned last, int flags)
 {
-    if (!((unsigned)flags & CLOSE_RANGE_CLOEXEC))
+    /* Before the call, but only for one that the kernel will accept. */
+    bool closes = ((unsigned)flags & ~CLOSE_RANGE_UNSHARE) == 0 && first <= last;
+    if (closes)
         fd_forget_range(first, last);
     return real.close_range(first, last, flags);
 }

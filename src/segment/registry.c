@@ -78,17 +78,22 @@ bool registry_alive(const struct segment *segment, uint32_t owner)
     return alive_by_start_time(segment, entry);
 }
 
-/* After an exec the new program finds the entry of the old one: same process, other owner. */
-static void retire_own_past(const struct segment *segment, uint32_t pid, uint64_t start_time, uint64_t pid_ns)
+/* After an exec the new program finds the entry of the old one: same process, other owner. Returns its index, or
+ * SEG_PROCESSES. */
+static uint32_t retire_own_past(const struct segment *segment, uint32_t pid, uint64_t start_time, uint64_t pid_ns)
 {
     uint32_t used = atomic_load(&seg_header(segment)->processes_used);
+    uint32_t index = SEG_PROCESSES;
     for (uint32_t i = 0; i < used && i < SEG_PROCESSES; i++) {
         struct seg_process *entry = seg_process(segment, i);
         uint64_t word = atomic_load(&entry->word);
-        if (state_of(word) == PROCESS_LIVE && atomic_load(&entry->pid) == pid &&
-            atomic_load(&entry->start_time) == start_time && atomic_load(&entry->pid_ns) == pid_ns)
-            free_entry(entry, word);
+        if (state_of(word) != PROCESS_LIVE || atomic_load(&entry->pid) != pid ||
+            atomic_load(&entry->start_time) != start_time || atomic_load(&entry->pid_ns) != pid_ns)
+            continue;
+        free_entry(entry, word);
+        index = i;
     }
+    return index;
 }
 
 static bool claim(struct seg_process *entry, uint64_t *word)
@@ -146,7 +151,10 @@ uint32_t registry_join(const struct segment *segment, uint32_t parent, const cha
     uint64_t word;
     uint64_t start_time = ipc_start_time(raw_getpid(), &exists);
     uint64_t pid_ns = ipc_namespace("pid");
-    retire_own_past(segment, (uint32_t)raw_getpid(), start_time, pid_ns);
+    /* The unit that this process took at its old index comes back only when it ends: nobody else must stand there. */
+    uint32_t own = retire_own_past(segment, (uint32_t)raw_getpid(), start_time, pid_ns);
+    if (own < SEG_PROCESSES && claim(seg_process(segment, own), &word))
+        return fill(segment, own, word, parent, program, start_time, pid_ns);
     for (int round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < SEG_PROCESSES; i++) {
             if (!claim(seg_process(segment, i), &word))
