@@ -19,6 +19,8 @@ LIBDIR ?= $(PREFIX)/lib
 B ?= build
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
+# make -s says nothing at all.
+SAY := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),@:,@echo)
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wpointer-arith $(WERROR)
 BASE := -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden -fno-strict-aliasing -fno-plt -ftls-model=initial-exec \
@@ -38,11 +40,11 @@ LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now
 all: $(B)/libresil.so $(B)/resctl
 
 $(B)/libresil.so: $(LIB) $(B)/libresil.map
-	@echo "  LD  $@"
+	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_LIB) -o $@ $(LIB)
 
 $(B)/resctl: $(TOOL)
-	@echo "  LD  $@"
+	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_TOOL) -o $@ $(TOOL)
 
 # The anonymous version node lists the rows of the symbols table and nothing else.
@@ -52,7 +54,7 @@ $(B)/libresil.map: src/tables/symbols.tbl.h
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	@echo "  CC  $<"
+	$(SAY) "  CC  $<"
 	$(Q)$(CC) $(BASE) $(WARN) $(CFLAGS) -c -o $@ $<
 
 # Rewritten only when a flag changes; every object depends on it.
@@ -65,7 +67,7 @@ $(B)/flags: FORCE
 # The pure rooms, tested in one program for each file of tests/unit.
 $(B)/unit/%: tests/unit/%.c $(COMMON) $(B)/flags
 	@mkdir -p $(@D)
-	@echo "  CC  $<"
+	$(SAY) "  CC  $<"
 	$(Q)$(CC) $(BASE) $(WARN) -I. $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON)
 
 unit: $(UNIT)

@@ -129,13 +129,6 @@ static uint32_t fill(const struct segment *segment, uint32_t index, uint64_t wor
     return make_owner(generation_of(word), index);
 }
 
-static void raise_used(_Atomic uint32_t *used, uint32_t at_least)
-{
-    uint32_t seen = atomic_load(used);
-    while (seen < at_least && !atomic_compare_exchange_weak(used, &seen, at_least))
-        ;
-}
-
 static void bury_the_dead(const struct segment *segment)
 {
     for (uint32_t i = 0; i < SEG_PROCESSES; i++) {
@@ -159,7 +152,7 @@ uint32_t registry_join(const struct segment *segment, uint32_t parent, const cha
         for (uint32_t i = 0; i < SEG_PROCESSES; i++) {
             if (!claim(seg_process(segment, i), &word))
                 continue;
-            raise_used(&seg_header(segment)->processes_used, i + 1);
+            seg_raise(&seg_header(segment)->processes_used, i + 1);
             return fill(segment, i, word, parent, program, start_time, pid_ns);
         }
         bury_the_dead(segment);

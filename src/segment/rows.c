@@ -74,13 +74,6 @@ static void fill(struct seg_row *row, const struct row_key *key, uint32_t index,
     atomic_store_explicit(&row->claim, ready, memory_order_release);
 }
 
-static void raise_used(_Atomic uint32_t *used, uint32_t at_least)
-{
-    uint32_t seen = atomic_load(used);
-    while (seen < at_least && !atomic_compare_exchange_weak(used, &seen, at_least))
-        ;
-}
-
 uint32_t rows_get(const struct segment *segment, const struct row_key *key)
 {
     uint64_t ready = hash_key(key);
@@ -93,7 +86,7 @@ uint32_t rows_get(const struct segment *segment, const struct row_key *key)
             claim = claimed;
         if (claim == claimed) {
             fill(row, key, index, ready);
-            raise_used(&seg_header(segment)->rows_used, index + 1);
+            seg_raise(&seg_header(segment)->rows_used, index + 1);
             return index;
         }
         if (claim == ready && same_key(row, key))

@@ -79,6 +79,14 @@ static inline uint8_t *seg_rules_slot(const struct segment *segment, uint64_t ge
     return segment->base + SEG_AT_RULES + generation % SEG_RULES_SLOTS * SEG_RULES_BYTES;
 }
 
+/* seg_raise(used, at_least): moves a high-water mark up. Any thread; signal safe. */
+static inline void seg_raise(_Atomic uint32_t *used, uint32_t at_least)
+{
+    uint32_t seen = atomic_load(used);
+    while (seen < at_least && !atomic_compare_exchange_weak(used, &seen, at_least))
+        ;
+}
+
 /* seg_count(row, counter, amount): adds to a counter. Any thread; signal safe. */
 static inline void seg_count(struct seg_row *row, unsigned counter, uint64_t amount)
 {
