@@ -52,8 +52,8 @@ static bool pending(struct conn *conn)
     return true;
 }
 
-static ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
-                       socklen_t *length)
+static SLOW ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
+                            socklen_t *length)
 {
     struct transfer transfer;
     ssize_t result;
@@ -82,19 +82,22 @@ HOOK ssize_t recvfrom(int fd, void *buf, size_t bytes, int flags, struct sockadd
     return receive(conn, fd, buf, bytes, flags, from, length);
 }
 
-HOOK ssize_t read(int fd, void *buf, size_t bytes)
+static SLOW ssize_t tracked_read(struct conn *conn, int fd, void *buf, size_t bytes)
 {
-    struct conn *conn = conn_of(fd);
     struct transfer transfer;
     ssize_t result;
-    if (!conn)
-        return real.read(fd, buf, bytes);
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, false))
         return -1;
     do
         result = real.read(fd, buf, bytes);
     while (transfer_read_again(&transfer, &result, bytes));
     return result;
+}
+
+HOOK ssize_t read(int fd, void *buf, size_t bytes)
+{
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_read(conn, fd, buf, bytes) : real.read(fd, buf, bytes);
 }
 
 HOOK ssize_t readv(int fd, const struct iovec *iov, int count)

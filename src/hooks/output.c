@@ -5,51 +5,87 @@
 #include "conn/transfer.h"
 #include "hooks/hook.h"
 
-#define SEND(fd, dontwait, call, plain)                                                                                \
-    struct conn *conn = conn_of(fd);                                                                                   \
+/* The path of a tracked descriptor stands apart, so that an untracked one pays for two loads and no more. */
+#define TRACKED(dontwait, call)                                                                                        \
     struct transfer transfer;                                                                                          \
-    if (!conn)                                                                                                         \
-        return plain;                                                                                                  \
     if (!transfer_write_begin(&transfer, conn, fd, dontwait))                                                          \
         return -1;                                                                                                     \
     ssize_t result = call;                                                                                             \
     transfer_write_end(&transfer, result, result > 0 ? (size_t)result : 0);                                            \
     return result
 
+static SLOW ssize_t tracked_sendto(struct conn *conn, int fd, const void *buf, size_t bytes, int flags,
+                                   const struct sockaddr *to, socklen_t length)
+{
+    TRACKED((flags & MSG_DONTWAIT) != 0, real.sendto(fd, buf, bytes, flags, to, length));
+}
+
+static SLOW ssize_t tracked_sendmsg(struct conn *conn, int fd, const struct msghdr *message, int flags)
+{
+    TRACKED((flags & MSG_DONTWAIT) != 0, real.sendmsg(fd, message, flags));
+}
+
+static SLOW ssize_t tracked_write(struct conn *conn, int fd, const void *buf, size_t bytes)
+{
+    TRACKED(false, real.write(fd, buf, bytes));
+}
+
+static SLOW ssize_t tracked_writev(struct conn *conn, int fd, const struct iovec *iov, int count)
+{
+    TRACKED(false, real.writev(fd, iov, count));
+}
+
+static SLOW ssize_t tracked_sendfile(struct conn *conn, int fd, int in, off_t *offset, size_t bytes)
+{
+    TRACKED(false, real.sendfile(fd, in, offset, bytes));
+}
+
+static SLOW ssize_t tracked_sendfile64(struct conn *conn, int fd, int in, off64_t *offset, size_t bytes)
+{
+    TRACKED(false, real.sendfile64(fd, in, offset, bytes));
+}
+
 HOOK ssize_t send(int fd, const void *buf, size_t bytes, int flags)
 {
-    SEND(fd, (flags & MSG_DONTWAIT) != 0, real.send(fd, buf, bytes, flags), real.send(fd, buf, bytes, flags));
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_sendto(conn, fd, buf, bytes, flags, NULL, 0) : real.send(fd, buf, bytes, flags);
 }
 
 HOOK ssize_t sendto(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, socklen_t length)
 {
-    SEND(fd, (flags & MSG_DONTWAIT) != 0, real.sendto(fd, buf, bytes, flags, to, length),
-         real.sendto(fd, buf, bytes, flags, to, length));
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_sendto(conn, fd, buf, bytes, flags, to, length)
+                : real.sendto(fd, buf, bytes, flags, to, length);
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    SEND(fd, (flags & MSG_DONTWAIT) != 0, real.sendmsg(fd, message, flags), real.sendmsg(fd, message, flags));
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_sendmsg(conn, fd, message, flags) : real.sendmsg(fd, message, flags);
 }
 
 HOOK ssize_t write(int fd, const void *buf, size_t bytes)
 {
-    SEND(fd, false, real.write(fd, buf, bytes), real.write(fd, buf, bytes));
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_write(conn, fd, buf, bytes) : real.write(fd, buf, bytes);
 }
 
 HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-    SEND(fd, false, real.writev(fd, iov, count), real.writev(fd, iov, count));
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_writev(conn, fd, iov, count) : real.writev(fd, iov, count);
 }
 
 HOOK ssize_t sendfile(int out, int in, off_t *offset, size_t bytes)
 {
-    SEND(out, false, real.sendfile(out, in, offset, bytes), real.sendfile(out, in, offset, bytes));
+    struct conn *conn = conn_of(out);
+    return conn ? tracked_sendfile(conn, out, in, offset, bytes) : real.sendfile(out, in, offset, bytes);
 }
 
 HOOK ssize_t sendfile64(int out, int in, off64_t *offset, size_t bytes)
 {
-    SEND(out, false, real.sendfile64(out, in, offset, bytes), real.sendfile64(out, in, offset, bytes));
+    struct conn *conn = conn_of(out);
+    return conn ? tracked_sendfile64(conn, out, in, offset, bytes) : real.sendfile64(out, in, offset, bytes);
 }
 
 HOOK int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
