@@ -29,8 +29,11 @@ def keys_block():
     for _, name, kind, default, low, high, words, text in rows("keys", "KEY"):
         if kind == "WORD":
             legal = ", ".join(f"`{word}`" for word in words.split())
-        elif kind == "TEXT":
-            legal = "text"
+        elif kind == "SET":
+            legal = "any of " + ", ".join(f"`{word}`" for word in words.split())
+        elif kind in ("TEXT", "JITTER", "BUDGET"):
+            legal = {"TEXT": "text", "JITTER": "`off` `full` `equal` `decorrelated` `20%` `+100ms` `+100%` `x0.5..1.5`",
+                     "BUDGET": "share, rate, time; `off`"}[kind]
         else:
             legal = f"`{low}` to `{high}`" + (", `off`" if words == "off" else "")
         shown = f"`{default}`" if default else "none"

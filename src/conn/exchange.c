@@ -63,7 +63,7 @@ static void begin_request(struct conn *conn)
     timer_start(conn, now_ns, conn->conf->timeout_response_ns);
 }
 
-void exchange_wrote(struct conn *conn, uint64_t bytes)
+void exchange_wrote(struct conn *conn, uint64_t bytes, uint64_t begun_ns)
 {
     enum conn_state state = conn_state(conn);
     seg_count(observe_row(conn), COUNTER_bytes_out, bytes);
@@ -74,7 +74,7 @@ void exchange_wrote(struct conn *conn, uint64_t bytes)
     if (state == CONN_FRESH)
         learn_speaker(conn, SPEAKS_CLIENT);
     if (state == CONN_FRESH || state == CONN_ANSWERING)
-        open_exchange(conn, state, clock_now_ns());
+        open_exchange(conn, state, begun_ns ? begun_ns : clock_now_ns());
     else if (state == CONN_WAITING && atomic_load(&conn->exchange_bytes) == 0)
         begin_request(conn);
     if (conn_state(conn) == CONN_WAITING)

@@ -7,7 +7,7 @@
 #include "conn/conn.h"
 
 /* Bytes went out, bytes came in, the peer closed, a call failed with an errno. */
-void exchange_wrote(struct conn *conn, uint64_t bytes);
+void exchange_wrote(struct conn *conn, uint64_t bytes, uint64_t begun_ns); /* begun_ns: before the write, 0 = unknown */
 void exchange_read(struct conn *conn, uint64_t bytes);
 void exchange_end(struct conn *conn);
 void exchange_failed(struct conn *conn, int error);

@@ -120,6 +120,10 @@ bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, 
         return false;
     if (conn->struck && inject(transfer, FAULT_AT_WRITE))
         return false;
+    /* An exchange begins with its first byte: the answer may be there before the write returns. */
+    enum conn_state state = conn_state(conn);
+    if (state == CONN_FRESH || state == CONN_ANSWERING)
+        transfer->begun_ns = clock_now_ns();
     errno = saved;
     return true;
 }
@@ -133,7 +137,7 @@ void transfer_write_end(struct transfer *transfer, ssize_t result, size_t bytes)
     if (result < 0) {
         exchange_failed(conn, error);
     } else if (bytes > 0) {
-        exchange_wrote(conn, bytes);
+        exchange_wrote(conn, bytes, transfer->begun_ns);
         if (conn->struck)
             inject_wrote(conn, transfer->fd);
     }
