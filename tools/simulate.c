@@ -135,8 +135,7 @@ static bool verb_call(struct run *run, const char *line)
         return wrong(run, "want a duration, got", run->word[3]);
     const char *result = sim_begin(&run->sim, call, false, 0);
     if (call->state == SIM_OPEN) {
-        snprintf(call->id, sizeof call->id, "call");
-        call->id[0] = '\n'; /* a name that no script can spell */
+        snprintf(call->id, sizeof call->id, "\n"); /* a name that no script can spell */
         run->earliest_ns = run->sim.now_ns + duration_ns;
         sim_pass(&run->sim, run->earliest_ns, stdout); /* what falls due meanwhile */
         sim_end(&run->sim, call, outcome);

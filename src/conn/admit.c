@@ -100,13 +100,12 @@ struct gate admit_gate(const struct attempt *attempt)
 }
 
 /* Whether a rejection is really applied: not in observe mode, and only to the enforced share. */
-static bool applies(const struct attempt *attempt, enum verdict verdict)
+static bool applies(const struct attempt *attempt)
 {
     const struct conf *conf = &attempt->destination->conf;
     uint64_t random = prng_at(attempt->now_ns, attempt->cookie, 1);
     if (conf->mode == MODE_ENFORCE && prng_below(random, PPM) < (uint64_t)conf->enforce_ppm)
         return true;
-    (void)verdict;
     seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_would_reject, 1);
     return false;
 }
@@ -171,7 +170,7 @@ static enum verdict ask_breaker(struct attempt *attempt, const struct gate *gate
         return VERDICT_ADMIT;
     }
     enum verdict verdict = gate_admit(gate, attempt->now_ns, &attempt->admission);
-    return verdict == VERDICT_ADMIT || applies(attempt, verdict) ? verdict : VERDICT_ADMIT;
+    return verdict == VERDICT_ADMIT || applies(attempt) ? verdict : VERDICT_ADMIT;
 }
 
 static enum verdict take_slot(struct attempt *attempt, const struct gate *gate)
@@ -189,7 +188,7 @@ static enum verdict take_slot(struct attempt *attempt, const struct gate *gate)
         return full == VERDICT_ADMIT ? ask_breaker(attempt, gate) : full;
     case LEDGER_FULL_ACCOUNT:
     case LEDGER_FULL_QUEUE:
-        if (applies(attempt, full))
+        if (applies(attempt))
             return full;
         info.limit = info.places = 0;
         ledger_acquire(&host.segment, owner, &info, &attempt->slot);
@@ -231,7 +230,7 @@ enum verdict admit_ask(struct attempt *attempt)
     struct gate gate = admit_gate(attempt);
     attempt->slot.entry = LEDGER_NONE;
     enum verdict verdict = take_turn(attempt);
-    if (verdict != VERDICT_ADMIT && applies(attempt, verdict))
+    if (verdict != VERDICT_ADMIT && applies(attempt))
         return verdict;
     verdict = ask_breaker(attempt, &gate);
     if (verdict != VERDICT_ADMIT)

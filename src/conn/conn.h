@@ -64,7 +64,7 @@ struct conn {
     uint32_t struck;               /* bit i: fault i of the spec strikes */
     const struct faults *faults;   /* the spec, NULL = none */
     _Atomic uint32_t own_shutdown; /* the application shut the reading side down itself */
-    uint32_t pid_inherited;        /* a forked child: the connection is its parent's to judge */
+    uint32_t inherited;            /* a forked child: the connection is its parent's to judge */
     _Atomic uint64_t received;     /* bytes of the peer that somebody is known to have seen */
     _Atomic uint64_t acked;        /* bytes of ours that the peer had at the last look */
     _Atomic uint32_t reset_due;    /* the deadline ends in a reset */

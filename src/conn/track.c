@@ -211,7 +211,7 @@ void track_close(int fd)
         return;
     enum conn_state state = conn_state(conn);
     bool last = atomic_load(&conn->refs) == 1;
-    if (last && !conn->pid_inherited && (state == CONN_CONNECTING || state == CONN_WAITING))
+    if (last && !conn->inherited && (state == CONN_CONNECTING || state == CONN_WAITING))
         settle_unseen(conn, fd);
     conn = conn_take(fd);
     if (!conn)
@@ -225,7 +225,7 @@ void track_after_fork(void)
 {
     uint32_t index = 0;
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
-        conn->pid_inherited = 1;
+        conn->inherited = 1;
         conn->slot.entry = LEDGER_NONE;
         conn->admission.lease = 0;
         atomic_store(&conn->admission_open, 0);
