@@ -152,7 +152,13 @@ struct seg_row {
     _Atomic uint64_t queue;               /* any: the account of the bulkhead's queue (segment/ledger.h) */
     _Atomic uint64_t queue_ticket;        /* any: the next place in the line, only grows */
     _Atomic uint64_t budget[SEG_BUCKETS]; /* any: packed buckets of the retry budget (policy/retry.h) */
-    uint8_t spare[152];
+    _Atomic uint64_t wanted;        /* any: {priority, ms} of a call that half-open had no place for (segment/gate.c) */
+    _Atomic uint64_t learned_ns[2]; /* any: what auto timeouts are now: connect, response; 0 = not yet (destinations) */
+    _Atomic uint64_t adaptive[6];   /* any: the adaptive limit (policy/adaptive.h) */
+    _Atomic uint64_t pick[2];       /* any: the balancer's state: of a destination, then of an endpoint */
+    _Atomic uint64_t ewma;          /* any: peak-EWMA of an endpoint's latency, {ns, time} (policy/balance.h) */
+    _Atomic uint64_t up_since_ns;   /* any: when an endpoint came back (balance.slow_start) */
+    uint8_t spare[128];
 };
 
 /* An attached process. */
@@ -285,8 +291,14 @@ AT(seg_row, rate_ns, 2248);
 AT(seg_row, queue, 2256);
 AT(seg_row, queue_ticket, 2264);
 AT(seg_row, budget, 2272);
-AT(seg_row, spare, 2352);
-SIZE(seg_row, 2504);
+AT(seg_row, wanted, 2352);
+AT(seg_row, learned_ns, 2360);
+AT(seg_row, adaptive, 2376);
+AT(seg_row, pick, 2424);
+AT(seg_row, ewma, 2440);
+AT(seg_row, up_since_ns, 2448);
+AT(seg_row, spare, 2456);
+SIZE(seg_row, 2584);
 
 AT(seg_process, pid, 8);
 AT(seg_process, parent, 12);
@@ -345,9 +357,9 @@ SIZE(seg_event, 248);
 
 _Static_assert(sizeof(struct seg_header) <= SEG_ALIGN, "the header fits before the first region");
 
-_Static_assert(SEG_AT_RULES == 131072 && SEG_AT_ROWS == 2228224 && SEG_AT_PROCESSES == 4849664, "regions");
-_Static_assert(SEG_AT_LEDGER == 5373952 && SEG_AT_UNMATCHED == 9568256 && SEG_AT_EVENTS_LIFE == 9633792, "regions");
-_Static_assert(SEG_AT_EVENTS_REFUSAL == 9895936 && SEG_BYTES == 10420224, "regions");
+_Static_assert(SEG_AT_RULES == 131072 && SEG_AT_ROWS == 2228224 && SEG_AT_PROCESSES == 4915200, "regions");
+_Static_assert(SEG_AT_LEDGER == 5439488 && SEG_AT_UNMATCHED == 9633792 && SEG_AT_EVENTS_LIFE == 9699328, "regions");
+_Static_assert(SEG_AT_EVENTS_REFUSAL == 9961472 && SEG_BYTES == 10485760, "regions");
 
 #undef AT
 #undef SIZE

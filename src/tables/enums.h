@@ -50,7 +50,8 @@ enum outcome {
     OUTCOME_SUCCESS,
     OUTCOME_FAILURE,
     OUTCOME_IGNORED,
-    OUTCOME_LUMPED /* one more failure of a burst that counted already: it only evaluates */
+    OUTCOME_OVERLOAD, /* a failure for the ratios, nothing to the row of consecutive ones */
+    OUTCOME_LUMPED    /* one more failure of a burst that counted already: it only evaluates */
 };
 
 extern const char *const state_names[STATE_COUNT];

@@ -5,7 +5,7 @@
  *
  * field    member of struct conf (always int64_t); its suffix carries the unit
  * KIND     DURATION (ns), COUNT, PERCENT (parts per million), FACTOR (parts per million),
- *          RATE (events per hour), WORD (index into words), SET (bit i: word i; "none" is no bit),
+ *          RATE (events, or bytes, per hour), WORD (index into words), SET (bit i: word i; "none" is no bit),
  *          JITTER, BUDGET (policy/retry.h), TEXT (offset into the rules' string pool, 0 = none)
  * default  in the syntax of the file; the name of another key means "the value of that key"
  * min,max  likewise; values outside are errors. "off" is legal where words holds "off"
@@ -24,6 +24,12 @@ KEY(timeout_probe_ns, "timeout.probe", DURATION, "timeout.connect", "1ms", "1h",
 KEY(timeout_response_ns, "timeout.response", DURATION, "off", "1ms", "24h", "off",
     "time from the first byte written to the first byte of the answer")
 KEY(timeout_idle_ns, "timeout.idle", DURATION, "off", "1ms", "24h", "off", "silence between two bytes of one answer")
+KEY(timeout_exchange_ns, "timeout.exchange", DURATION, "off", "1ms", "24h", "off",
+    "time from the first byte written until the next request or the close")
+KEY(timeout_write_ns, "timeout.write", DURATION, "off", "1ms", "24h", "off",
+    "time for which written bytes may stay unacknowledged")
+KEY(timeout_dns_ns, "timeout.dns", DURATION, "off", "1s", "10m", "off",
+    "time for one lookup, given to libc's resolver by resctl run")
 KEY(timeout_total_ns, "timeout.total", DURATION, "off", "1ms", "24h", "off", "time for a whole connect call")
 KEY(breaker_failures, "breaker.failures", COUNT, "5", "1", "65535", "off", "consecutive failures that open the breaker")
 KEY(breaker_ratio_ppm, "breaker.ratio", PERCENT, "50%", "0.1%", "100%", "off",
@@ -38,11 +44,13 @@ KEY(breaker_lumping_ns, "breaker.lumping", DURATION, "off", "1ms", "1h", "off",
     "failures within this time of one that counted do not count again")
 KEY(breaker_ignore, "breaker.ignore", SET, "none", "", "",
     "none connected connect_failed connect_timeout local_error cancelled answered response_timeout idle_timeout reset "
-    "empty_response stale_connection abandoned client_timeout",
+    "empty_response stale_connection abandoned client_timeout tls_alert protocol_error overload answer_neutral "
+    "exchange_timeout",
     "observations that say nothing to the breaker")
 KEY(breaker_failure_on, "breaker.failure_on", SET, "none", "", "",
     "none connected connect_failed connect_timeout local_error cancelled answered response_timeout idle_timeout reset "
-    "empty_response stale_connection abandoned client_timeout",
+    "empty_response stale_connection abandoned client_timeout tls_alert protocol_error overload answer_neutral "
+    "exchange_timeout",
     "observations that are failures besides the usual ones")
 KEY(breaker_errors, "breaker.errors", COUNT, "off", "1", "40000", "off",
     "failures within the window that open the breaker, successes irrelevant")
@@ -67,12 +75,24 @@ KEY(breaker_success_on, "breaker.success_on", WORD, "response", "", "", "respons
     "what makes a call a success: the first byte of an answer, or the connection")
 KEY(breaker_scope, "breaker.scope", WORD, "endpoint", "", "", "endpoint destination",
     "one breaker for each endpoint, or one for the destination")
-KEY(bulkhead_limit, "bulkhead.limit", COUNT, "off", "1", "60000", "off",
-    "connections open at once, over all processes that share the segment")
+KEY(breaker_max_eject_ppm, "breaker.max_eject", PERCENT, "100%", "0%", "100%", "",
+    "share of the endpoints that may be passed over at once")
+KEY(breaker_panic_ppm, "breaker.panic", PERCENT, "off", "0.1%", "100%", "off",
+    "with fewer endpoints than this share left, breakers are ignored when picking")
+KEY(bulkhead_limit, "bulkhead.limit", COUNT, "off", "1", "60000", "off", "connections or exchanges open at once")
+KEY(bulkhead_endpoint_limit, "bulkhead.endpoint_limit", COUNT, "off", "1", "60000", "off", "likewise, to each endpoint")
+KEY(bulkhead_per, "bulkhead.per", WORD, "host", "", "", "host process uid",
+    "one limit for all processes that share the segment, or one for each process or user")
+KEY(bulkhead_unit, "bulkhead.unit", WORD, "connection", "", "", "connection exchange",
+    "whether a slot is held by an open connection or by an exchange that waits for its answer")
 KEY(bulkhead_queue, "bulkhead.queue", COUNT, "0", "0", "10000", "",
     "blocking connects that may wait for a slot, first come first served")
 KEY(bulkhead_queue_timeout_ns, "bulkhead.queue_timeout", DURATION, "timeout.connect", "1ms", "1h", "off",
     "how long a connect may wait in the queue")
+KEY(bulkhead_adaptive, "bulkhead.adaptive", WORD, "off", "", "", "off aimd gradient vegas",
+    "let the limit follow the latency that is measured; bulkhead.limit is where it begins")
+KEY(bulkhead_min, "bulkhead.min", COUNT, "3", "1", "60000", "", "the lowest adaptive limit")
+KEY(bulkhead_max, "bulkhead.max", COUNT, "200", "1", "60000", "", "the highest adaptive limit")
 KEY(priority, "priority", COUNT, "0", "0", "255", "", "while others wait in the same queue, higher goes first")
 KEY(retry_attempts, "retry.attempts", COUNT, "1", "1", "100", "", "attempts of one blocking connect call in all")
 KEY(retry_backoff, "retry.backoff", WORD, "exponential", "", "", "exponential linear fibonacci constant decorrelated",
@@ -81,22 +101,40 @@ KEY(retry_base_ns, "retry.base", DURATION, "100ms", "1ms", "1h", "", "the delay 
 KEY(retry_factor_ppm, "retry.factor", FACTOR, "2", "1", "100", "", "growth of the exponential delay")
 KEY(retry_max_ns, "retry.max", DURATION, "5s", "1ms", "1h", "", "upper bound of the delay, before its jitter")
 KEY(retry_jitter, "retry.jitter", JITTER, "full", "", "", "", "the random part of the delay")
-KEY(retry_on, "retry.on", SET, "refused timeout unreachable reset", "", "", "none refused timeout unreachable reset",
-    "failures of a connect that are retried")
+KEY(retry_on, "retry.on", SET, "refused timeout unreachable reset", "", "",
+    "none refused timeout unreachable reset http:5xx http:429 http:5xx,429",
+    "failures of a connect that are retried; http: answers, with retry.replay")
 KEY(retry_budget, "retry.budget", BUDGET, "20% 10/s 10s", "", "", "off",
     "retries allowed: a share of the calls of this time, and a floor a second, over the segment")
+KEY(retry_replay, "retry.replay", WORD, "off", "", "", "off idempotent",
+    "send a request that may be repeated again when its connection fails before an answer")
 KEY(rate_limit, "rate.limit", RATE, "off", "1/h", "1000000000/s", "off",
-    "connects admitted for each unit of time, over all processes that share the segment")
+    "connects, exchanges or bytes for each unit of time")
 KEY(rate_burst, "rate.burst", COUNT, "off", "1", "1000000000", "off",
-    "connects at once after a pause; off: one second's worth")
+    "so many at once after a pause; off: one second's worth")
 KEY(rate_max_wait_ns, "rate.max_wait", DURATION, "0s", "0s", "1h", "",
     "how long a blocking connect may wait for its turn")
-KEY(rate_per, "rate.per", WORD, "host", "", "", "host process", "one limit for all processes together, or one for each")
+KEY(rate_unit, "rate.unit", WORD, "connections", "", "", "connections exchanges bytes", "what rate.limit counts")
+KEY(rate_per, "rate.per", WORD, "host", "", "", "host process uid",
+    "one limit for all processes that share the segment, or one for each process or user")
+KEY(order, "order", WORD, "standard", "", "", "standard breaker-outside-retry bulkhead-outside",
+    "standard: breaker and bulkhead see each attempt; the others see the whole connect call")
 KEY(reject_errno, "reject.errno", WORD, "ECONNREFUSED", "", "",
     "ECONNREFUSED ETIMEDOUT EHOSTUNREACH ENETUNREACH ECONNABORTED ECONNRESET",
     "what connect() answers to a rejected call")
+KEY(reject_delay_ns, "reject.delay", DURATION, "0s", "0s", "1s", "",
+    "how long a blocking connect waits before it is refused, to slow down callers that retry in a loop")
 KEY(first_byte, "first_byte", WORD, "auto", "", "", "auto client server none",
     "who speaks first; none: no exchange is ever timed")
+KEY(sniff, "sniff", WORD, "off", "", "", "off http redis postgres mysql smtp memcached",
+    "judge answers by their first bytes")
+KEY(endpoints, "endpoints", TEXT, "", "", "", "", "addresses to connect to instead of the one asked for")
+KEY(balance, "balance", WORD, "first", "", "",
+    "first round_robin weighted least_conn least_time random p2c ip_hash maglev", "how one of the endpoints is chosen")
+KEY(balance_affinity, "balance.affinity", WORD, "off", "", "", "off process uid source",
+    "who keeps the endpoint chosen first while it can be had")
+KEY(balance_slow_start_ns, "balance.slow_start", DURATION, "off", "1ms", "1h", "off",
+    "how long an endpoint that came back takes to get its full share")
 KEY(chaos, "chaos", TEXT, "", "", "", "", "faults to inject, in the syntax of RESIL_CHAOS; deny forbids them")
 KEY(chaos_counts, "chaos.counts", WORD, "off", "", "", "off on", "whether injected faults move the breaker")
 #undef KEY

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What can be seen of an attempt or an exchange at socket level, and what it means:
  *   OBSERVATION(id, "name", outcome, counter, sum)
- * outcome  SUCCESS, FAILURE or IGNORED: what the breaker is told
+ * outcome  SUCCESS, FAILURE, OVERLOAD or IGNORED: what the breaker is told
  * counter  the row's counter of exactly this observation
  * sum      a counter that moves as well (a total), or the same counter again when there is none
  */
@@ -18,5 +18,10 @@ OBSERVATION(EMPTY_RESPONSE, "empty_response", FAILURE, empty_responses, exchange
 OBSERVATION(STALE, "stale_connection", IGNORED, stale, stale)
 OBSERVATION(ABANDONED, "abandoned", IGNORED, abandoned, abandoned)
 OBSERVATION(ABANDONED_SLOW, "client_timeout", FAILURE, abandoned, exchanges_failed)
+OBSERVATION(TLS_ALERT, "tls_alert", FAILURE, tls_alerts, exchanges_failed)
+OBSERVATION(PROTOCOL_ERROR, "protocol_error", FAILURE, protocol_errors, exchanges_failed)
+OBSERVATION(OVERLOAD, "overload", OVERLOAD, overloads, exchanges_failed)
+OBSERVATION(ANSWER_NEUTRAL, "answer_neutral", IGNORED, exchanges_ok, exchanges_ok)
+OBSERVATION(EXCHANGE_TIMEOUT, "exchange_timeout", FAILURE, exchange_timeouts, exchange_timeouts)
 OBSERVATION(INJECTED, "injected", IGNORED, ignored, ignored)
 #undef OBSERVATION
