@@ -29,8 +29,11 @@ Admission: rate, then breaker, then bulkhead
     given back.
 
 Breaker
-12. Duration is end minus admission (waiting does not count). Slow calls count at their end only; while in flight
-    they have no effect here. slow is about time alone: a failed call may be slow too.
+12. Duration is end minus admission (waiting does not count). A call in flight counts as slow (and as a call, not
+    failed) 1 ns after it passed slow_time, as that was when it began: while closed, in the window at that instant, and
+    that evaluates; in half-open and strict, as a failed probe, and its end says nothing any more. Such a call that then
+    fails is no second call: its place in the window turns from good to failed. No line is printed for it; the next line
+    shows the reason. A `call` is one finished outcome: it counts at its end only. slow is about time alone: a failed call may be slow too.
 13. ignore counts nothing and evaluates nothing, gives lease and slot back, does not end a run of failures. An older
     generation makes any outcome `late`, ignore too.
 14. A transition begins a new generation: results of calls admitted before it are late, also those of the other
@@ -53,6 +56,8 @@ Breaker
 22. strict: a slow ok is a failed probe. ratio: leases plus results never exceed probes; judged when probes results
     are in, failures by ratio, slow by slow_ratio (when not off), both >=; reasons probe_failed and probes_ok.
     Otherwise successes and halfopen_failures are not looked at.
+22a. Half-open and all probes taken: a call of a priority above 0 leaves it behind for a second (to the ms); meanwhile
+    calls of a lower one are refused a probe. One of that priority or a higher that gets a probe takes it away.
 23. Probe results are in no window. Closing empties window, run of failures and k.
 24. force open/closed: a transition with reason forced unless it is so already; all results of earlier calls are late.
     While forced nothing is counted and nothing changes the state; results of calls begun since are `done`. force auto:
@@ -96,6 +101,7 @@ LEASE_OF_OFF = 60 * SECOND
 HALVE_AT = 4095
 OPEN_STEP = 1000  # resolution of the end of the open time in ns, rounded up
 LEASE_STEP = MILLION  # likewise of the end of a lease
+WANTED_MS = 1000  # how long a priority stays wanted
 LUMP_STEP = 1000  # likewise of the last counted failure, rounded down
 
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"
@@ -287,6 +293,15 @@ class TimeWindow:
         if slow:
             bucket[3] += 1
             self.slow += 1
+        return bucket
+
+    def fail(self, bucket):
+        """A call that was counted in flight has failed."""
+        if bucket[1] > 0 and bucket[2] < HALVE_AT and any(bucket is other for other in self.buckets):
+            bucket[1] -= 1
+            bucket[2] += 1
+            self.ok -= 1
+            self.failed += 1
 
 
 class CallWindow:
@@ -298,7 +313,7 @@ class CallWindow:
 
     def empty(self):
         self.results = deque()
-        self.ok = self.failed = self.slow = 0
+        self.ok = self.failed = self.slow = self.seen = 0
 
     def advance(self, now):
         pass
@@ -313,6 +328,16 @@ class CallWindow:
         self.failed += failed
         self.ok += not failed
         self.slow += slow
+        self.seen += 1
+        return self.seen
+
+    def fail(self, mark):
+        age = self.seen - mark
+        if age >= len(self.results) or self.results[-1 - age][0]:
+            return
+        self.results[-1 - age] = (True, self.results[-1 - age][1])
+        self.failed += 1
+        self.ok -= 1
 
 
 class Breaker:
@@ -330,6 +355,7 @@ class Breaker:
         self.leases = {}  # ticket number: expiry
         self.probe_ok = self.probe_failed = self.probe_errors = self.probe_slow = 0
         self.tickets = 0
+        self.wanted = (0, 0)  # priority, ms
 
     def _go(self, state, reason):
         self.state, self.reason = state, reason
@@ -364,7 +390,7 @@ class Breaker:
         if self.state != state:
             self._go(state, "forced")
 
-    def admit(self, now):
+    def admit(self, now, priority=0):
         """A ticket (generation, number), or None."""
         state = self.state
         if state == CLOSED or state == FORCED_CLOSED:
@@ -382,7 +408,12 @@ class Breaker:
         used = len(leases)
         if self.conf.breaker_halfopen == "ratio":
             used += self.probe_ok + self.probe_failed
-        if used >= self.conf.breaker_probes:
+        instant = now // MILLION
+        wanted = self.wanted[0] if instant - self.wanted[1] <= WANTED_MS else 0
+        granted = wanted <= priority and used < self.conf.breaker_probes
+        if priority and wanted <= priority:
+            self.wanted = (0, 0) if granted else (priority, instant)
+        if not granted:
             return None
         self.tickets += 1
         leases[self.tickets] = round_up(now + self.conf.lease, LEASE_STEP)
@@ -393,8 +424,22 @@ class Breaker:
         if ticket[0] == self.generation:
             self.leases.pop(ticket[1], None)
 
-    def result(self, ticket, now, outcome, duration):
+    def slow(self, held, now):
+        """The call in flight has passed slow_time."""
+        held.slow_at = None
+        if held.ticket[0] != self.generation or self.state not in (CLOSED, HALF_OPEN):
+            return
+        if self.state == CLOSED:
+            held.counted = self.window.add(now, False, True)
+            self._judge(now)
+        elif self.conf.breaker_halfopen != "ratio":
+            held.spent = True
+            self.probe_failed += 1
+            self._judge_probes(now)
+
+    def result(self, held, now, outcome, duration):
         """False: late."""
+        ticket = held.ticket
         failed = outcome == "fail" or outcome == "timeout"
         if ticket[0] != self.generation:
             if failed and self.state == OPEN and self.conf.breaker_open_from == "last_failure":
@@ -402,13 +447,13 @@ class Breaker:
             return False
         if self.state == HALF_OPEN:
             self.leases.pop(ticket[1], None)
-        if outcome == "ignore" or self.state == FORCED_CLOSED:
+        if outcome == "ignore" or self.state == FORCED_CLOSED or held.spent:
             return True
         slow = self.conf.breaker_slow_time is not None and duration > self.conf.breaker_slow_time
         if self.state == HALF_OPEN:
             self._probed(now, failed, slow)
         else:
-            self._count(now, failed, slow)
+            self._count(now, failed, slow, held.counted)
         return True
 
     def _probed(self, now, failed, slow):
@@ -424,12 +469,18 @@ class Breaker:
             good = not (self._share(self.probe_errors, results, conf.breaker_ratio)
                         or (conf.breaker_slow_time is not None
                             and self._share(self.probe_slow, results, conf.breaker_slow_ratio)))
-            bad = not good
+            self._decide(now, good, not good)
         else:
             self.probe_failed += failed or slow
             self.probe_ok += not (failed or slow)
-            good = self.probe_ok >= conf.breaker_successes
-            bad = self.probe_failed >= conf.breaker_halfopen_failures
+            self._judge_probes(now)
+
+    def _judge_probes(self, now):
+        conf = self.conf
+        self._decide(now, self.probe_ok >= conf.breaker_successes,
+                     self.probe_failed >= conf.breaker_halfopen_failures)
+
+    def _decide(self, now, good, bad):
         if bad:
             self.reopened += 1
             self._open(now, "probe_failed")
@@ -440,7 +491,7 @@ class Breaker:
     def _share(part, whole, limit):
         return limit is not None and part * MILLION >= limit * whole
 
-    def _count(self, now, failed, slow):
+    def _count(self, now, failed, slow, counted):
         conf, window = self.conf, self.window
         lumped = False
         if failed and conf.breaker_lumping is not None:
@@ -451,9 +502,17 @@ class Breaker:
             window.advance(now)
         else:
             self.run = self.run + 1 if failed else 0
-            if not (conf.breaker_ratio is conf.breaker_errors is conf.breaker_slow_time is None):
+            if conf.breaker_ratio is conf.breaker_errors is conf.breaker_slow_time is None:
+                pass
+            elif counted is None:
                 window.add(now, failed, slow)
+            elif failed:
+                window.fail(counted)
+        self._judge(now)
 
+    def _judge(self, now):
+        conf, window = self.conf, self.window
+        window.advance(now)
         total = window.ok + window.failed
         least = conf.breaker_min_calls
         if conf.breaker_window_calls:
@@ -560,10 +619,11 @@ class Budget:
 class Held:
     """An admitted call."""
 
-    __slots__ = ("begun", "ticket")
+    __slots__ = ("begun", "ticket", "slow_at", "counted", "spent")
 
-    def __init__(self, begun, ticket):
-        self.begun, self.ticket = begun, ticket
+    def __init__(self, begun, ticket, slow_at):
+        self.begun, self.ticket, self.slow_at = begun, ticket, slow_at
+        self.counted, self.spent = None, False
 
 
 class Waiting:
@@ -592,6 +652,7 @@ class Simulation:
         self.queue = deque()
         self.reserved = []
         self.waiting = {}
+        self.slow = deque()  # calls in flight that may become slow, in the order of their instants
         self.out = []
         self.verbs = {"call": self._call, "begin": self._begin, "end": self._end, "kill": self._kill,
                       "force": self._force, "set": self._set, "show": self._show, "backoff": self._backoff,
@@ -611,8 +672,7 @@ class Simulation:
         now = seconds(words[0])
         if now < self.now:
             raise ScriptError(f"going back: {text}")
-        if self.waiting:
-            self.advance(now)
+        self.advance(now)
         self.now = now
         self._print(text.strip(), self.verbs[words[1]](*words[2:]))
         if self.queue:
@@ -630,10 +690,19 @@ class Simulation:
 
     def advance(self, until):
         """What is due up to this instant."""
-        while True:
+        while self.waiting or self.slow:
+            while self.slow and self.slow[0].slow_at is None:
+                self.slow.popleft()
+            slow = self.slow[0] if self.slow else None
             expiring = min((waiter for waiter in self.queue if waiter.due is not None), key=lambda waiter: waiter.due,
                            default=None)
             turning = min(self.reserved, key=lambda waiter: waiter.due, default=None)
+            due = min((waiter.due for waiter in (expiring, turning) if waiter), default=until)
+            if slow and slow.slow_at <= min(due, until):
+                self.now = slow.slow_at
+                self.breaker.slow(slow, self.now)
+                continue
+            reason, self.breaker.reason = self.breaker.reason, None
             if expiring and expiring.due <= until and not (turning and turning.due < expiring.due):
                 self.now = expiring.due
                 self.queue.remove(expiring)
@@ -646,14 +715,16 @@ class Simulation:
                 result = self._ask(turning.name, turning.priority)
                 self._print(f"{print_seconds(self.now)} admit {turning.name}", result)
             else:
+                self.breaker.reason = reason
                 return
+            self.breaker.reason = reason
 
     def _turns(self):
         limit = self.conf.bulkhead_limit
         while self.queue and (limit is None or self.in_use < limit):
             waiter = self.queue.popleft()
             del self.waiting[waiter.name]
-            held = self._enter()
+            held = self._enter(waiter.priority)
             if held is not REJECTED_BREAKER:
                 self.held[waiter.name] = held
             self._print(f"{print_seconds(self.now)} admit {waiter.name}",
@@ -661,9 +732,9 @@ class Simulation:
 
     # admission
 
-    def _enter(self):
+    def _enter(self, priority):
         """A held call, REJECTED_BREAKER or FULL."""
-        ticket = self.breaker.admit(self.now)
+        ticket = self.breaker.admit(self.now, priority)
         if ticket is None:
             return REJECTED_BREAKER
         limit = self.conf.bulkhead_limit
@@ -671,11 +742,22 @@ class Simulation:
             self.breaker.give_back(ticket)
             return FULL
         self.in_use += 1
-        return Held(self.now, ticket)
+        slow_time = self.conf.breaker_slow_time
+        held = Held(self.now, ticket, None if slow_time is None else self.now + slow_time + 1)
+        if slow_time is not None:
+            self._insert_slow(held)
+        return held
+
+    def _insert_slow(self, held):
+        """Mostly at the end; slow_time may have been lowered meanwhile."""
+        place = len(self.slow)
+        while place and (self.slow[place - 1].slow_at or 0) > held.slow_at:
+            place -= 1
+        self.slow.insert(place, held)
 
     def _ask(self, name, priority):
         """Breaker, bulkhead and queue for a call that stays open."""
-        held = self._enter()
+        held = self._enter(priority)
         if held is REJECTED_BREAKER:
             return REJECTED_BREAKER
         if held is not FULL:
@@ -701,20 +783,20 @@ class Simulation:
             if self.rate.wait(self.now):
                 return "rejected_rate"
             self.rate.spend(self.now)
-        held = self._enter()
+        held = self._enter(self.conf.priority)
         if held is REJECTED_BREAKER:
             return REJECTED_BREAKER
         if held is FULL:
             return REJECTED_BULKHEAD
+        held.slow_at = None
         if duration != "0":
             length = seconds(duration)
             end = self.now + length
-            if self.waiting:
-                self.advance(end)
+            self.advance(end)
             self.now = end
         else:
             length = 0
-        self.breaker.result(held.ticket, self.now, outcome, length)
+        self.breaker.result(held, self.now, outcome, length)
         self.in_use -= 1
         return "admitted"
 
@@ -739,11 +821,14 @@ class Simulation:
             raise ScriptError(name)
         held = self.held.pop(name)
         self.in_use -= 1
-        return "done" if self.breaker.result(held.ticket, self.now, outcome, self.now - held.begun) else "late"
+        held.slow_at = None
+        return "done" if self.breaker.result(held, self.now, outcome, self.now - held.begun) else "late"
 
     def _kill(self, name):
         if name in self.held:
-            self.breaker.give_back(self.held.pop(name).ticket)
+            held = self.held.pop(name)
+            held.slow_at = None
+            self.breaker.give_back(held.ticket)
             self.in_use -= 1
         elif name in self.waiting:
             waiter = self.waiting.pop(name)

@@ -25,6 +25,7 @@ struct sim_call {
     struct admission admission;
     struct slot slot;
     uint64_t begin_ns, expiry_ns, priority;
+    uint64_t slow_ns; /* when it counts as slow in flight, 0 = never, or it did */
 };
 
 struct sim {

@@ -23,6 +23,7 @@ static struct gate gate_of(const struct sim *sim, const struct sim_call *call)
         .conf = &sim->conf,
         .owner = call->owner,
         .program = "simulate",
+        .priority = call->priority,
     };
 }
 
@@ -101,6 +102,13 @@ static enum verdict apply(const struct sim *sim, enum verdict verdict)
     return VERDICT_ADMIT;
 }
 
+/* There is one endpoint here: the lower limit holds. */
+static int64_t limit_of(const struct conf *conf)
+{
+    int64_t whole = conf->bulkhead_limit, endpoint = conf->bulkhead_endpoint_limit;
+    return endpoint > 0 && (whole <= 0 || endpoint < whole) ? endpoint : whole;
+}
+
 static enum verdict take_slot(struct sim *sim, struct sim_call *call, bool may_queue, uint64_t priority)
 {
     int64_t wait_ns = sim->conf.bulkhead_queue_timeout_ns;
@@ -109,7 +117,7 @@ static enum verdict take_slot(struct sim *sim, struct sim_call *call, bool may_q
         .row = sim->row,
         .endpoint = sim->row,
         .now_ns = sim->now_ns,
-        .limit = enforced(sim) ? sim->conf.bulkhead_limit : 0,
+        .limit = enforced(sim) ? limit_of(&sim->conf) : 0,
         .places = may_queue ? sim->conf.bulkhead_queue : 0,
         .expiry_ns = call->expiry_ns,
         .priority = priority,
@@ -135,12 +143,19 @@ static enum verdict ask_breaker(struct sim *sim, struct sim_call *call)
     return apply(sim, gate_admit(&gate, sim->now_ns, &call->admission));
 }
 
+static void begin_now(const struct sim *sim, struct sim_call *call)
+{
+    int64_t slow_ns = sim->conf.breaker_slow_time_ns;
+    call->state = SIM_OPEN;
+    call->begin_ns = sim->now_ns;
+    call->slow_ns = slow_ns > 0 ? sim->now_ns + (uint64_t)slow_ns + 1 : 0; /* slow is longer than slow_time */
+}
+
 /* Breaker, then bulkhead, at the current time. */
 static const char *ask(struct sim *sim, struct sim_call *call, bool may_queue)
 {
     struct gate gate = gate_of(sim, call);
-    call->state = SIM_OPEN;
-    call->begin_ns = sim->now_ns;
+    begin_now(sim, call);
     enum verdict verdict = ask_breaker(sim, call);
     if (verdict == VERDICT_ADMIT) {
         verdict = take_slot(sim, call, may_queue, call->priority);
@@ -235,14 +250,28 @@ static void print_event(const struct sim *sim, const char *verb, const char *id,
     fputc('\n', out);
 }
 
-/* Of one instant: waits that end before turns of the rate limiter that come; among equals, who is first in the line. */
+/* When something happens to a call by itself, and what comes first of one instant. UINT64_MAX: never. */
+static uint64_t due_ns(const struct sim_call *call)
+{
+    if (call->state == SIM_QUEUED || call->state == SIM_WAITING)
+        return call->expiry_ns;
+    return call->state == SIM_OPEN && call->slow_ns ? call->slow_ns : UINT64_MAX;
+}
+
+static int rank(const struct sim_call *call)
+{
+    return call->state == SIM_OPEN ? 0 : call->state == SIM_QUEUED ? 1 : 2;
+}
+
+/* Of one instant: calls that become slow, then waits that end, then turns of the rate limiter; among equals, who is
+ * first in the line. */
 static bool sooner(const struct sim *sim, const struct sim_call *a, const struct sim_call *b)
 {
-    if (a->expiry_ns != b->expiry_ns)
-        return a->expiry_ns < b->expiry_ns;
+    if (due_ns(a) != due_ns(b))
+        return due_ns(a) < due_ns(b);
     if (a->state != b->state)
-        return a->state == SIM_QUEUED;
-    if (a->state == SIM_WAITING || a->priority != b->priority)
+        return rank(a) < rank(b);
+    if (a->state != SIM_QUEUED || a->priority != b->priority)
         return a->priority > b->priority;
     return atomic_load(&seg_entry(&sim->segment, a->slot.entry)->ticket) <
            atomic_load(&seg_entry(&sim->segment, b->slot.entry)->ticket);
@@ -253,28 +282,39 @@ static struct sim_call *next_event(struct sim *sim)
     struct sim_call *next = NULL;
     for (uint32_t i = 0; i < sim->calls_used; i++) {
         struct sim_call *call = &sim->call[i];
-        if ((call->state == SIM_QUEUED || call->state == SIM_WAITING) && (!next || sooner(sim, call, next)))
+        if (due_ns(call) != UINT64_MAX && (!next || sooner(sim, call, next)))
             next = call;
     }
     return next;
 }
 
+static void become_slow(struct sim *sim, struct sim_call *call)
+{
+    struct gate gate = gate_of(sim, call);
+    call->slow_ns = 0;
+    gate_slow(&gate, &call->admission, sim->now_ns, sim_draw(sim));
+}
+
 void sim_pass(struct sim *sim, uint64_t until_ns, FILE *out)
 {
-    uint64_t mark = atomic_load(&row_of(sim)->breaker_mark); /* of the line in whose middle these events fall */
-    for (struct sim_call *call = next_event(sim); call && call->expiry_ns <= until_ns; call = next_event(sim)) {
-        sim->now_ns = call->expiry_ns;
+    for (struct sim_call *call = next_event(sim); call && due_ns(call) <= until_ns; call = next_event(sim)) {
+        uint64_t mark = atomic_load(&row_of(sim)->breaker_mark); /* of the line in whose middle these events fall */
+        sim->now_ns = due_ns(call);
+        if (call->state == SIM_OPEN) {
+            become_slow(sim, call); /* no line of its own: the next one shows the reason */
+            continue;
+        }
         sim_mark(sim);
         if (call->state == SIM_WAITING) {
             print_event(sim, "admit", call->id, ask(sim, call, true), out);
-            continue;
+        } else {
+            ledger_leave(&sim->segment, &call->slot);
+            call->state = SIM_FREE;
+            print_event(sim, "expire", call->id, refused(sim, VERDICT_QUEUE_TIMEOUT), out);
         }
-        ledger_leave(&sim->segment, &call->slot);
-        call->state = SIM_FREE;
-        print_event(sim, "expire", call->id, refused(sim, VERDICT_QUEUE_TIMEOUT), out);
+        atomic_store(&row_of(sim)->breaker_mark, mark);
     }
     sim->now_ns = until_ns;
-    atomic_store(&row_of(sim)->breaker_mark, mark);
 }
 
 /* One queued call that is first in the line and finds a slot. True when there was one. */
@@ -282,12 +322,10 @@ static bool one_turn(struct sim *sim, FILE *out)
 {
     for (uint32_t i = 0; i < sim->calls_used; i++) {
         struct sim_call *call = &sim->call[i];
-        if (call->state != SIM_QUEUED ||
-            !ledger_turn(&sim->segment, &call->slot, sim->conf.bulkhead_limit, sim->now_ns))
+        if (call->state != SIM_QUEUED || !ledger_turn(&sim->segment, &call->slot, limit_of(&sim->conf), sim->now_ns))
             continue;
         sim_mark(sim);
-        call->state = SIM_OPEN;
-        call->begin_ns = sim->now_ns;
+        begin_now(sim, call);
         enum verdict verdict = ask_breaker(sim, call);
         if (verdict != VERDICT_ADMIT) {
             ledger_release(&sim->segment, &call->slot);

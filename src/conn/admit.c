@@ -9,10 +9,12 @@
 #include "base/clock.h"
 #include "base/prng.h"
 #include "config/match.h"
+#include "conn/account.h"
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/kernel.h"
 #include "conn/names.h"
+#include "conn/pace.h"
 #include "policy/rate.h"
 #include "real/real.h"
 #include "segment/events.h"
@@ -96,102 +98,82 @@ struct gate admit_gate(const struct attempt *attempt)
         .conf = conf,
         .owner = atomic_load(&host.owner),
         .program = host.program,
+        .priority = slots_priority(conf),
     };
 }
 
 /* Whether a rejection is really applied: not in observe mode, and only to the enforced share. */
-static bool applies(const struct attempt *attempt)
+bool admit_applies(const struct conf *conf, uint32_t endpoint, uint64_t seed)
 {
-    const struct conf *conf = &attempt->destination->conf;
-    uint64_t random = prng_at(attempt->now_ns, attempt->cookie, 1);
+    uint64_t random = prng_at(clock_now_ns(), seed, 1);
     if (conf->mode == MODE_ENFORCE && prng_below(random, PPM) < (uint64_t)conf->enforce_ppm)
         return true;
-    seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_would_reject, 1);
+    seg_count(seg_row(&host.segment, endpoint), COUNTER_would_reject, 1);
     return false;
 }
 
-/* Waits for the queued slot's turn. In slices: the turn may come because a waiter or a holder died. */
-static enum verdict wait_in_queue(struct attempt *attempt, uint64_t expiry_ns)
+static bool applies(const struct attempt *attempt)
 {
-    enum { SLICE_NS = 50000000 };
-    const struct conf *conf = &attempt->destination->conf;
-    const struct timespec none = {0};
-    for (;;) {
-        uint64_t seen = atomic_load(&seg_row(&host.segment, attempt->row)->account);
-        uint64_t now_ns = clock_now_ns();
-        if (ledger_turn(&host.segment, &attempt->slot, conf->bulkhead_limit, now_ns)) {
-            attempt->now_ns = now_ns;
-            return VERDICT_ADMIT;
-        }
-        if (now_ns >= expiry_ns) {
-            ledger_leave(&host.segment, &attempt->slot);
-            return VERDICT_QUEUE_TIMEOUT;
-        }
-        uint64_t rest_ns = expiry_ns - now_ns;
-        ledger_wait(&host.segment, attempt->row, seen, rest_ns < SLICE_NS ? rest_ns : SLICE_NS);
-        real.ppoll(NULL, 0, &none, NULL); /* connect() is a cancellation point: so is its queue */
-    }
+    return admit_applies(&attempt->destination->conf, attempt->endpoint, attempt->cookie);
 }
 
-static struct slot_info describe(const struct attempt *attempt, bool enforced)
+static enum verdict ask_breaker(struct attempt *attempt)
 {
-    const struct conf *conf = &attempt->destination->conf;
-    int64_t wait_ns = conf->bulkhead_queue_timeout_ns > 0 ? conf->bulkhead_queue_timeout_ns : INT64_MAX / 2;
-    if (conf->timeout_total_ns > 0 && conf->timeout_total_ns < wait_ns)
-        wait_ns = conf->timeout_total_ns;
-    bool may_queue = enforced && conf->bulkhead_queue > 0 && !kernel_nonblocking(attempt->fd);
-    return (struct slot_info){
-        .row = attempt->row,
-        .endpoint = attempt->endpoint,
-        .fd = (uint32_t)attempt->fd,
-        .pid = atomic_load(&host.pid),
-        .cookie = attempt->cookie,
-        .now_ns = attempt->now_ns,
-        .limit = enforced ? conf->bulkhead_limit : 0,
-        .places = may_queue ? conf->bulkhead_queue : 0,
-        .expiry_ns = attempt->now_ns + (uint64_t)wait_ns,
-        .priority = (uint64_t)conf->priority,
-    };
-}
-
-/* observe mode, or RESIL_DISABLE: the slot is taken all the same, for the count to be right. */
-static void count_would_reject(const struct attempt *attempt)
-{
-    const struct conf *conf = &attempt->destination->conf;
-    uint64_t account = atomic_load(&seg_row(&host.segment, attempt->row)->account);
-    if (conf->bulkhead_limit > 0 && ledger_count(account) > (uint64_t)conf->bulkhead_limit)
-        seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_would_reject, 1);
-}
-
-static enum verdict ask_breaker(struct attempt *attempt, const struct gate *gate)
-{
+    struct gate gate = admit_gate(attempt);
     if (host.disabled & DISABLE_BREAKER) {
-        gate_ticket(gate, &attempt->admission);
+        gate_ticket(&gate, &attempt->admission);
         return VERDICT_ADMIT;
     }
-    enum verdict verdict = gate_admit(gate, attempt->now_ns, &attempt->admission);
+    enum verdict verdict = gate_admit(&gate, attempt->now_ns, &attempt->admission);
     return verdict == VERDICT_ADMIT || applies(attempt) ? verdict : VERDICT_ADMIT;
 }
 
-static enum verdict take_slot(struct attempt *attempt, const struct gate *gate)
+static void give_back_admission(struct attempt *attempt)
 {
-    bool enforced = attempt->destination->conf.mode == MODE_ENFORCE && !(host.disabled & DISABLE_BULKHEAD);
-    struct slot_info info = describe(attempt, enforced);
-    uint32_t owner = atomic_load(&host.owner);
-    enum ledger_result result = ledger_acquire(&host.segment, owner, &info, &attempt->slot);
-    enum verdict full = result == LEDGER_FULL_QUEUE ? VERDICT_QUEUE_FULL : VERDICT_BULKHEAD_FULL;
+    struct gate gate = admit_gate(attempt);
+    gate_give_back(&gate, &attempt->admission);
+}
+
+/* observe mode, or RESIL_DISABLE: the slot is taken all the same, for the count to be right. */
+static void count_would_reject(const struct attempt *attempt, const struct account *account, int64_t limit)
+{
+    uint64_t word = atomic_load(&seg_row(account->segment, account->row)->account);
+    if (limit > 0 && ledger_count(word) > (uint64_t)limit)
+        seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_would_reject, 1);
+}
+
+/* One of the slots. Nobody waits with a probe's lease in hand: *waited tells that the breaker is to be asked again. */
+static enum verdict take(struct attempt *attempt, enum slot_kind kind, struct account account, int64_t limit,
+                         bool *waited)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    bool enforced = conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_BULKHEAD);
+    struct held *held = &attempt->held[kind];
+    uint64_t expiry_ns;
+    struct slot_wish wish = {
+        .conf = conf,
+        .account = account,
+        .endpoint = attempt->endpoint,
+        .fd = attempt->fd,
+        .cookie = attempt->cookie,
+        .now_ns = attempt->now_ns,
+        .end_ns = attempt->end_ns,
+        .limit = enforced ? limit : 0,
+        .may_queue = enforced && limit > 0 && conf->bulkhead_queue > 0 && !kernel_nonblocking(attempt->fd),
+    };
+    enum ledger_result result = slots_take(&wish, held, &expiry_ns);
     switch (result) {
     case LEDGER_QUEUED:
-        /* Nobody waits with a probe's lease in hand; at its turn the breaker is asked again. */
-        gate_give_back(gate, &attempt->admission);
-        full = wait_in_queue(attempt, info.expiry_ns);
-        return full == VERDICT_ADMIT ? ask_breaker(attempt, gate) : full;
+        give_back_admission(attempt);
+        *waited = true;
+        return slots_wait(&wish, held, expiry_ns);
     case LEDGER_FULL_ACCOUNT:
     case LEDGER_FULL_QUEUE:
         if (applies(attempt))
-            return full;
-        info.limit = info.places = 0;
-        ledger_acquire(&host.segment, owner, &info, &attempt->slot);
+            return result == LEDGER_FULL_QUEUE ? VERDICT_QUEUE_FULL : VERDICT_BULKHEAD_FULL;
+        wish.limit = 0;
+        wish.may_queue = false;
+        slots_take(&wish, held, &expiry_ns);
         return VERDICT_ADMIT;
     case LEDGER_FULL_TABLE:
         atomic_fetch_add(&seg_header(&host.segment)->dropped, 1);
@@ -200,68 +182,126 @@ static enum verdict take_slot(struct attempt *attempt, const struct gate *gate)
         break;
     }
     if (!enforced)
-        count_would_reject(attempt);
+        count_would_reject(attempt, &account, limit);
     return VERDICT_ADMIT;
 }
 
-static _Atomic uint64_t process_rate[SEG_ROWS]; /* rate.per = process: the state that others do not share */
+/* Every slot that an open connection holds. */
+static enum verdict take_slots(struct attempt *attempt, bool *waited)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    const struct account whole = {&host.segment, attempt->row, atomic_load(&host.owner)};
+    const struct account endpoint = {&host.segment, attempt->endpoint, whole.owner};
+    bool by_connection = conf->bulkhead_unit == BULKHEAD_CONNECTION;
+    bool shared = by_connection && conf->bulkhead_per != PER_HOST && conf->bulkhead_limit > 0;
+    struct account share;
+    enum verdict verdict = VERDICT_ADMIT;
+    if (conf->bulkhead_endpoint_limit > 0 && attempt->endpoint != attempt->row)
+        verdict = take(attempt, SLOT_ENDPOINT, endpoint, conf->bulkhead_endpoint_limit, waited);
+    if (verdict == VERDICT_ADMIT && shared &&
+        account_find(conf->bulkhead_per, ACCOUNT_CONNECTIONS, attempt->row, attempt->name, &share))
+        verdict = take(attempt, SLOT_SHARE, share, conf->bulkhead_limit, waited);
+    if (verdict == VERDICT_ADMIT)
+        verdict = take(attempt, SLOT_CONNECTION, whole, by_connection && !shared ? conf->bulkhead_limit : 0, waited);
+    if (*waited)
+        attempt->now_ns = clock_now_ns();
+    return verdict;
+}
 
 /* A turn of the rate limiter; a blocking call may be told to wait for it. */
 static enum verdict take_turn(struct attempt *attempt)
 {
     const struct conf *conf = &attempt->destination->conf;
-    _Atomic uint64_t *state = conf->rate_per == RATE_PER_PROCESS ? &process_rate[attempt->row]
-                                                                 : &seg_row(&host.segment, attempt->row)->rate_ns;
-    bool may_wait = conf->rate_limit > 0 && conf->rate_max_wait_ns > 0 && conf->mode == MODE_ENFORCE &&
-                    !kernel_nonblocking(attempt->fd);
-    uint64_t seen = atomic_load(state);
-    struct rate_step step = rate_step(seen, conf, attempt->now_ns, may_wait);
-    while (step.admitted && step.next != seen && !atomic_compare_exchange_weak(state, &seen, step.next))
-        step = rate_step(seen, conf, attempt->now_ns, may_wait);
+    bool may_wait = conf->rate_max_wait_ns > 0 && conf->mode == MODE_ENFORCE && !kernel_nonblocking(attempt->fd);
+    struct account account;
+    if (conf->rate_limit <= 0 || conf->rate_unit != RATE_CONNECTIONS ||
+        !account_find(conf->rate_per, ACCOUNT_CONNECTIONS, attempt->row, attempt->name, &account))
+        return VERDICT_ADMIT;
+    struct rate_step step = pace_turn(&account, conf, attempt->now_ns, may_wait);
     if (step.admitted && step.wait_ns > 0) {
         inject_sleep((int64_t)step.wait_ns);
         attempt->now_ns = clock_now_ns();
     }
-    return step.admitted ? VERDICT_ADMIT : VERDICT_RATE;
+    return step.admitted || !applies(attempt) ? VERDICT_ADMIT : VERDICT_RATE;
+}
+
+/* Breaker, then bulkhead; with order = bulkhead-outside the other way round. What an earlier attempt of the same call
+ * left in our hands (DESIGN: order) is not asked for again. */
+static enum verdict ask_both(struct attempt *attempt)
+{
+    bool waited = false;
+    enum verdict verdict = VERDICT_ADMIT;
+    bool slots_first = attempt->destination->conf.order == ORDER_BULKHEAD_OUTSIDE;
+    if (slots_first && !attempt->has_slots)
+        verdict = take_slots(attempt, &waited);
+    if (verdict == VERDICT_ADMIT && !attempt->has_admission)
+        verdict = ask_breaker(attempt);
+    if (slots_first || verdict != VERDICT_ADMIT)
+        return verdict;
+    waited = false;
+    verdict = take_slots(attempt, &waited);
+    return verdict == VERDICT_ADMIT && waited ? ask_breaker(attempt) : verdict;
 }
 
 enum verdict admit_ask(struct attempt *attempt)
 {
-    struct gate gate = admit_gate(attempt);
-    attempt->slot.entry = LEDGER_NONE;
     enum verdict verdict = take_turn(attempt);
-    if (verdict != VERDICT_ADMIT && applies(attempt))
+    if (verdict == VERDICT_ADMIT)
+        verdict = ask_both(attempt);
+    if (verdict == VERDICT_ADMIT) {
+        attempt->has_slots = attempt->has_admission = false; /* the record's from here on */
         return verdict;
-    verdict = ask_breaker(attempt, &gate);
-    if (verdict != VERDICT_ADMIT)
-        return verdict;
-    verdict = take_slot(attempt, &gate);
-    if (verdict != VERDICT_ADMIT) {
-        gate_give_back(&gate, &attempt->admission);
-        ledger_release(&host.segment, &attempt->slot);
     }
+    if (!attempt->has_admission)
+        give_back_admission(attempt);
+    if (!attempt->has_slots)
+        slots_release_all(attempt->held);
     return verdict;
+}
+
+void admit_give_back(struct attempt *attempt)
+{
+    give_back_admission(attempt);
+    slots_release_all(attempt->held);
+    attempt->has_slots = attempt->has_admission = false;
+}
+
+void admit_settle(struct attempt *attempt)
+{
+    struct gate gate = admit_gate(attempt);
+    if (attempt->has_admission && !(host.disabled & DISABLE_BREAKER))
+        gate_result(&gate, &attempt->admission, attempt->kept, false, clock_now_ns(),
+                    prng_at(host.chaos_seed, attempt->now_ns, attempt->cookie));
+    admit_give_back(attempt);
+}
+
+void admit_announce(uint32_t endpoint, enum verdict verdict, int error, uint64_t now_ns)
+{
+    static const unsigned char counters[VERDICT_COUNT] = {
+#define VERDICT(id, name, counter) COUNTER_##counter,
+#include "tables/verdicts.tbl.h"
+    };
+    struct seg_row *row = seg_row(&host.segment, endpoint);
+    struct event event = {
+        .kind = EVENT_REJECTED,
+        .row = endpoint,
+        .reason = verdict,
+        .error = (uint32_t)error,
+        .program = host.program,
+    };
+    seg_count(row, counters[verdict], 1);
+    event_refusal(&host.segment, &event, now_ns);
+    host_log("%s %s: refused: %s", row->name, row->label, verdict_names[verdict]);
 }
 
 int admit_refuse(const struct attempt *attempt, enum verdict verdict)
 {
     static const int errnos[] = {ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNABORTED, ECONNRESET};
-    static const unsigned char counters[VERDICT_COUNT] = {
-#define VERDICT(id, name, counter) COUNTER_##counter,
-#include "tables/verdicts.tbl.h"
-    };
-    int error = errnos[attempt->destination->conf.reject_errno];
-    struct event event = {
-        .kind = EVENT_REJECTED,
-        .row = attempt->endpoint,
-        .reason = verdict,
-        .error = (uint32_t)error,
-        .program = host.program,
-    };
-    seg_count(seg_row(&host.segment, attempt->endpoint), counters[verdict], 1);
-    event_refusal(&host.segment, &event, attempt->now_ns);
-    host_log("%s %s: connect refused: %s", attempt->name, seg_row(&host.segment, attempt->endpoint)->label,
-             verdict_names[verdict]);
+    const struct conf *conf = &attempt->destination->conf;
+    int error = errnos[conf->reject_errno];
+    admit_announce(attempt->endpoint, verdict, error, attempt->now_ns);
+    if (conf->reject_delay_ns > 0 && !kernel_nonblocking(attempt->fd))
+        inject_sleep(conf->reject_delay_ns);
     errno = error;
     return -1;
 }

@@ -8,8 +8,8 @@
 
 #include "config/rules.h"
 #include "conn/address.h"
+#include "conn/slots.h"
 #include "segment/gate.h"
-#include "segment/ledger.h"
 
 /* A connect call on its way. */
 struct attempt {
@@ -22,7 +22,10 @@ struct attempt {
     uint32_t row, endpoint;
     uint64_t now_ns;
     struct admission admission;
-    struct slot slot;
+    struct held held[SLOT_KINDS];
+    uint32_t outer;                /* OUTER_* of conn/conn.h: what the call keeps across its attempts */
+    bool has_slots, has_admission; /* kept so from an earlier attempt */
+    enum outcome kept;             /* what the breaker is still to be told of it */
     uint64_t cookie;
     uint64_t end_ns; /* of the whole call (timeout.total), 0 = none */
     bool refused;    /* the last try was refused by us */
@@ -35,8 +38,19 @@ extern const struct rule_destination admit_chaos_destination;
  * no destination matches. */
 bool admit_find(struct attempt *attempt);
 
-/* admit_ask(attempt): breaker, then bulkhead. ADMIT: admission and slot are held. */
+/* admit_ask(attempt): rate, breaker, bulkhead. ADMIT: admission and slots are held. */
 enum verdict admit_ask(struct attempt *attempt);
+void admit_give_back(struct attempt *attempt); /* what it holds */
+
+/* admit_settle(attempt): the whole call failed: tells the breaker what it kept, and gives everything back. */
+void admit_settle(struct attempt *attempt);
+
+/* admit_applies(conf, endpoint, seed): whether a rejection is really applied: not in observe mode, and only to the
+ * enforced share; else it is counted. */
+bool admit_applies(const struct conf *conf, uint32_t endpoint, uint64_t seed);
+
+/* admit_announce(endpoint, verdict, error, now_ns): tells the operator of a refusal. */
+void admit_announce(uint32_t endpoint, enum verdict verdict, int error, uint64_t now_ns);
 
 /* admit_refuse(attempt, verdict): tells the operator, returns -1 with the destination's errno. */
 int admit_refuse(const struct attempt *attempt, enum verdict verdict);

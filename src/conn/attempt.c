@@ -14,6 +14,7 @@
 #include "conn/inject.h"
 #include "conn/kernel.h"
 #include "conn/names.h"
+#include "conn/pace.h"
 #include "conn/park.h"
 #include "conn/retry.h"
 #include "conn/timer.h"
@@ -58,13 +59,11 @@ static void draw_faults(struct conn *conn, const struct attempt *attempt)
  * passes through. */
 static struct conn *open_record(struct attempt *attempt)
 {
-    struct gate gate = admit_gate(attempt);
     struct conn *conn = conn_new(attempt->fd);
     if (!conn || !conn_install(conn, attempt->fd)) {
         if (conn)
             conn_recycle(conn);
-        gate_give_back(&gate, &attempt->admission);
-        ledger_release(&host.segment, &attempt->slot);
+        admit_give_back(attempt);
         atomic_fetch_add(&seg_header(&host.segment)->dropped, 1);
         return NULL;
     }
@@ -74,12 +73,17 @@ static struct conn *open_record(struct attempt *attempt)
     conn->row = attempt->row;
     conn->endpoint = attempt->endpoint;
     conn->conf = &attempt->destination->conf;
-    conn->slot = attempt->slot;
+    memcpy(conn->held, attempt->held, sizeof conn->held);
+    memset(attempt->held, 0, sizeof attempt->held);
     conn->admission = attempt->admission;
     conn->ordinal = atomic_fetch_add(&host.ordinal, 1);
     atomic_store(&conn->admission_open, 1);
     atomic_store(&conn->started_ns, attempt->now_ns);
     atomic_store(&conn->state, CONN_CONNECTING);
+    conn->outer = attempt->outer;
+    if (conn->conf->breaker_success_on == SUCCESS_ON_CONNECT)
+        timer_slow(conn, attempt->now_ns);
+    pace_open(conn, attempt->name);
     draw_faults(conn, attempt);
     deadline_note(conn->conf);
     return conn;
@@ -97,71 +101,92 @@ static int64_t limit_ns(const struct conn *conn)
     return conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_TIMEOUT) ? limit : 0;
 }
 
-/* The record of a connect that failed at once is not needed any more. */
-static void drop(int fd, int error)
+/* What the call keeps for its next attempt (order). */
+static void keep(struct attempt *attempt, struct conn *conn)
+{
+    if ((conn->outer & OUTER_BREAKER) && atomic_exchange(&conn->admission_open, 0)) {
+        attempt->admission = conn->admission;
+        attempt->kept = (enum outcome)conn->kept;
+        attempt->has_admission = true;
+    }
+    if (conn->outer & OUTER_SLOTS) {
+        memcpy(attempt->held, conn->held, sizeof attempt->held);
+        memset(conn->held, 0, sizeof conn->held);
+        attempt->has_slots = true;
+    }
+}
+
+/* The record of a connect that failed is not needed any more. attempt: the call that it belongs to, NULL when that one
+ * returned long ago. */
+static void drop(struct attempt *attempt, int fd, int error)
 {
     struct conn *conn = conn_take(fd);
+    if (conn && attempt)
+        keep(attempt, conn);
     if (conn)
         track_release(conn);
     errno = error;
 }
 
 /* What the real connect answered, told to the record. */
-static int conclude(struct conn *conn, int fd, int result)
+static int conclude(struct attempt *attempt, struct conn *conn, int fd, int result)
 {
     int error = errno;
+    bool pending = result != 0 && (error == EINPROGRESS || error == EALREADY || error == EINTR);
+    if (result == 0 || pending)
+        conn->outer = 0; /* the connection's own from here on */
     if (result == 0) {
         track_connected(conn, clock_now_ns());
         return 0;
     }
-    if (error == EINPROGRESS || error == EALREADY || error == EINTR) {
+    if (pending) {
         timer_start(conn, atomic_load(&conn->started_ns), limit_ns(conn));
         errno = error;
         return -1;
     }
     track_connect_failed(conn, error, clock_now_ns()); /* nothing when it was our own timeout */
-    drop(fd, error);
+    drop(attempt, fd, error);
     return -1;
 }
 
 /* Chaos before the call. True: the call is over, *result and errno are set. */
-static bool inject_connect(struct conn *conn, int fd, bool blocking, int *result)
+static bool inject_connect(struct attempt *attempt, struct conn *conn, bool blocking, int *result)
 {
     struct inject_verdict verdict = inject_at(conn, FAULT_AT_CONNECT);
     if (verdict.act == INJECT_NOTHING)
         return false;
     if (verdict.act == INJECT_ERROR) {
         track_connect_failed(conn, verdict.error, clock_now_ns());
-        drop(fd, verdict.error);
+        drop(attempt, attempt->fd, verdict.error);
         *result = -1;
         return true;
     }
     if (blocking)
         inject_sleep(verdict.delay_ns);
     else
-        park_begin(conn, fd, clock_now_ns() + (uint64_t)verdict.delay_ns);
+        park_begin(conn, attempt->fd, clock_now_ns() + (uint64_t)verdict.delay_ns);
     return false;
 }
 
-static int call(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length)
+static int call(struct attempt *attempt, struct conn *conn, const struct sockaddr *addr, socklen_t length)
 {
-    int result;
+    int result, fd = attempt->fd;
     bool blocking = !kernel_nonblocking(fd);
     int saved = errno;
     atomic_store(&conn->blocking, blocking);
-    if (inject_connect(conn, fd, blocking, &result))
+    if (inject_connect(attempt, conn, blocking, &result))
         return result;
     errno = saved;
     if (blocking) {
         block_install(conn, fd);
-        return conclude(conn, fd, block_connect(conn, fd, addr, length, limit_ns(conn)));
+        return conclude(attempt, conn, fd, block_connect(conn, fd, addr, length, limit_ns(conn)));
     }
     result = real.connect(fd, addr, length);
     if (result == 0 && park_holds(conn)) {
         errno = EINPROGRESS; /* connected at once, but not for the application before its time */
         result = -1;
     }
-    return conclude(conn, fd, result);
+    return conclude(attempt, conn, fd, result);
 }
 
 static int try_connect(struct attempt *attempt, const struct sockaddr *addr, socklen_t length)
@@ -172,7 +197,7 @@ static int try_connect(struct attempt *attempt, const struct sockaddr *addr, soc
         return admit_refuse(attempt, verdict);
     seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_attempts, 1);
     struct conn *conn = open_record(attempt);
-    return conn ? call(conn, attempt->fd, addr, length) : real.connect(attempt->fd, addr, length);
+    return conn ? call(attempt, conn, addr, length) : real.connect(attempt->fd, addr, length);
 }
 
 static int first_connect(struct attempt *attempt, const struct sockaddr *addr, socklen_t length)
@@ -183,6 +208,10 @@ static int first_connect(struct attempt *attempt, const struct sockaddr *addr, s
     attempt->cookie = kernel_cookie(attempt->fd);
     if (conf->timeout_total_ns > 0 && conf->mode == MODE_ENFORCE)
         attempt->end_ns = attempt->now_ns + (uint64_t)conf->timeout_total_ns;
+    if (conf->retry_attempts > 1 && !kernel_nonblocking(attempt->fd))
+        attempt->outer = conf->order == ORDER_BREAKER_OUTSIDE    ? OUTER_BREAKER
+                         : conf->order == ORDER_BULKHEAD_OUTSIDE ? OUTER_SLOTS
+                                                                 : 0;
     int result = try_connect(attempt, addr, length);
     int error = errno; /* a retry that we refuse ourselves does not hide why the call failed */
     retry_count_call(attempt);
@@ -194,6 +223,8 @@ static int first_connect(struct attempt *attempt, const struct sockaddr *addr, s
     }
     if (result == 0 || error != EINPROGRESS)
         retry_ended(attempt, retries, result == 0);
+    if (attempt->has_admission || attempt->has_slots)
+        admit_settle(attempt);
     errno = result == 0 ? errno : error;
     return result;
 }
@@ -204,7 +235,7 @@ static int connect_again(struct conn *conn, int fd, const struct sockaddr *addr,
     int error = track_report(conn);
     if (error) {
         kernel_take_error(fd);
-        drop(fd, error);
+        drop(NULL, fd, error);
         return -1;
     }
     if (park_holds(conn)) {
@@ -225,7 +256,7 @@ static int connect_again(struct conn *conn, int fd, const struct sockaddr *addr,
         errno = EISCONN;
         return -1;
     }
-    return conclude(conn, fd, result);
+    return conclude(NULL, conn, fd, result);
 }
 
 /* A record stands at this descriptor. True when it answered the call. */

@@ -7,9 +7,11 @@
 
 #include "base/clock.h"
 #include "conn/deadline.h"
+#include "conn/exchange.h"
 #include "conn/host.h"
 #include "conn/kernel.h"
 #include "conn/observe.h"
+#include "conn/timer.h"
 #include "conn/track.h"
 #include "real/raw.h"
 #include "real/real.h"
@@ -49,16 +51,18 @@ static int try_connect(int fd, const struct sockaddr *addr, socklen_t length, in
 
 int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length, int64_t limit_ns)
 {
-    if (limit_ns <= 0)
+    uint64_t slow_ns = atomic_load(&conn->slow_at_ns);
+    if (limit_ns <= 0 && slow_ns == 0)
         return real.connect(fd, addr, length);
     int64_t app_ns = kernel_get_timeout(fd, SO_SNDTIMEO);
-    uint64_t end_ns = clock_now_ns() + (uint64_t)limit_ns;
+    uint64_t end_ns = limit_ns > 0 ? clock_now_ns() + (uint64_t)limit_ns : UINT64_MAX / 4;
     bool resumed = false; /* EISCONN then is the success of the call before */
     for (;;) {
         uint64_t now_ns = clock_now_ns();
         if (now_ns >= end_ns)
             return connect_expired(conn, fd);
-        int result = try_connect(fd, addr, length, (int64_t)(end_ns - now_ns), app_ns);
+        bool looks = app_ns == 0 && slow_ns > now_ns && slow_ns < end_ns; /* once more, when it has become slow */
+        int result = try_connect(fd, addr, length, (int64_t)((looks ? slow_ns : end_ns) - now_ns), app_ns);
         if (result == 0 || (errno == EISCONN && resumed))
             return 0;
         resumed = true;
@@ -67,18 +71,18 @@ int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, sockle
             continue;
         if (!waiting || (app_ns > 0 && clock_now_ns() < end_ns))
             return -1; /* its own end, or the application's own timeout */
-        if (conn->is_unix && clock_now_ns() < end_ns)
-            continue;
+        if (looks)
+            exchange_slow(conn, clock_now_ns());
     }
 }
 
 static int64_t wanted_limit(const struct conn *conn)
 {
-    int64_t response_ns = conn->conf->timeout_response_ns;
-    int64_t idle_ns = conn->conf->timeout_idle_ns;
+    const struct conf *conf = conn->conf;
+    int64_t answer_ns = conf->timeout_response_ns > 0 ? conf->timeout_response_ns : conf->timeout_idle_ns;
     bool enforced = conn->conf->mode == MODE_ENFORCE && conn->conf->first_byte != FIRST_BYTE_NONE &&
                     !(host.disabled & DISABLE_TIMEOUT);
-    return enforced ? (response_ns > 0 ? response_ns : idle_ns) : 0;
+    return enforced ? shorter(shorter(answer_ns, conf->timeout_exchange_ns), conf->breaker_slow_time_ns) : 0;
 }
 
 static void set_limit(struct conn *conn, int fd, int64_t ns)
@@ -123,7 +127,7 @@ void block_read_begin(struct conn *conn, int fd, bool dontwait, struct block_rea
 {
     *state = (struct block_read){0};
     int64_t limit_ns = atomic_load_explicit(&conn->receive_limit_ns, memory_order_relaxed);
-    uint64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+    uint64_t deadline_ns = timer_next_ns(conn);
     state->bounded =
         (limit_ns > 0 || deadline_ns) && !dontwait && atomic_load_explicit(&conn->blocking, memory_order_relaxed);
     if (!state->bounded)
@@ -179,10 +183,10 @@ bool block_read_again(struct conn *conn, int fd, int error, struct block_read *s
     uint64_t now_ns = clock_now_ns();
     if (error != EAGAIN || !our_expiry(conn, fd, state, now_ns))
         return false;
-    uint64_t deadline_ns = atomic_load(&conn->deadline_ns);
-    if (deadline_ns && track_expire(conn, now_ns))
+    exchange_slow(conn, now_ns);
+    if (track_expire(conn, now_ns))
         return false;
-    deadline_ns = atomic_load(&conn->deadline_ns);
+    uint64_t deadline_ns = timer_next_ns(conn);
     int64_t rest_ns = deadline_ns ? (int64_t)(deadline_ns - now_ns) : atomic_load(&conn->receive_limit_ns);
     int64_t app_ns = atomic_load(&conn->app_receive_ns);
     int64_t app_rest_ns = app_ns > 0 ? app_ns - (int64_t)(now_ns - state->start_ns) : 0;

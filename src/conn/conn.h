@@ -14,9 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conn/account.h"
+#include "conn/slots.h"
 #include "policy/conf.h"
 #include "segment/gate.h"
-#include "segment/ledger.h"
 
 /*   CONNECTING --> FRESH --> WAITING <--> ANSWERING --> ENDED
  *        |                      |             |
@@ -32,6 +33,10 @@ enum conn_state {
     CONN_DEAD        /* reported: ECONNRESET from here on */
 };
 
+/* What a connect call holds across its attempts (order): then one attempt's failure neither tells the breaker nor frees
+ * the slots. */
+enum { OUTER_BREAKER = 1, OUTER_SLOTS = 2 };
+
 struct conn {
     _Atomic uint32_t state;
     _Atomic uint32_t generation; /* moves when the record is taken and given back: a call that slept finds out */
@@ -44,20 +49,31 @@ struct conn {
     uint32_t row; /* the destination's */
     uint32_t endpoint;
     const struct conf *conf;
-    struct slot slot;
-    struct admission admission;      /* of the connect, then of each exchange */
-    _Atomic uint32_t admission_open; /* 1: it still waits for its result */
-    _Atomic uint64_t started_ns;     /* the connect, then the current exchange */
-    _Atomic uint64_t deadline_ns;    /* when the present state expires, 0 = never */
-    _Atomic uint64_t parked_ns;      /* readiness is withheld until then, 0 = not */
-    _Atomic int32_t error;           /* of EXPIRED */
-    _Atomic uint32_t exchanges;      /* opened so far */
-    _Atomic uint64_t exchange_bytes; /* written in this exchange */
+    struct held held[SLOT_KINDS];
+    uint32_t outer;                   /* OUTER_*: kept by the connect call when this attempt fails */
+    uint32_t kept;                    /* enum outcome of that failure, for OUTER_BREAKER */
+    struct admission admission;       /* of the connect, then of each exchange */
+    _Atomic uint32_t admission_open;  /* 1: it still waits for its result */
+    _Atomic uint64_t started_ns;      /* the connect, then the current exchange */
+    _Atomic uint64_t deadline_ns;     /* when the present state expires, 0 = never */
+    _Atomic uint64_t exchange_end_ns; /* timeout.exchange of the current exchange, 0 = none */
+    _Atomic uint64_t slow_at_ns;      /* when the call in flight counts as slow, 0 = never, or it did */
+    _Atomic uint64_t parked_ns;       /* readiness is withheld until then, 0 = not */
+    _Atomic int32_t error;            /* of EXPIRED */
+    _Atomic uint32_t exchanges;       /* opened so far */
+    _Atomic uint64_t exchange_bytes;  /* written in this exchange */
+    /* Limits of exchanges (conn/pace.h). */
+    uint32_t paced; /* PACE_* */
+    struct account slot_account, rate_account;
+    _Atomic uint64_t turn_ns;         /* a turn of the rate limiter that was promised, 0 = none */
+    _Atomic uint64_t queued_until_ns; /* held[SLOT_EXCHANGE] is a place in the queue until then, 0 = it is not */
+    _Atomic uint32_t turn_taken;      /* the exchange to come has its turn already */
     /* Blocking mode and the kernel's own timeouts (conn/block.h). */
     _Atomic uint32_t blocking;
     _Atomic int64_t receive_limit_ns; /* the value of SO_RCVTIMEO that we set, 0 = the application's stands */
     _Atomic uint32_t receive_known;   /* app_receive_ns is valid */
     _Atomic int64_t app_receive_ns;   /* what the application set or would read back, 0 = none */
+    bool write_limited;               /* TCP_USER_TIMEOUT is ours; the application reads back 0 */
     _Atomic int32_t pending_error;    /* seen by us while completing a read: the next call's */
     /* Chaos (conn/inject.h). */
     uint64_t ordinal;

@@ -5,7 +5,10 @@
 #include <stdatomic.h>
 
 #include "conn/conn.h"
+#include "conn/exchange.h"
+#include "conn/pace.h"
 #include "conn/park.h"
+#include "conn/timer.h"
 #include "conn/track.h"
 
 static _Atomic uint64_t bound_ns = UINT64_MAX;    /* any thread lowers; deadline_fire() raises */
@@ -27,8 +30,8 @@ void deadline_lower(uint64_t at_ns)
 
 void deadline_note(const struct conf *conf)
 {
-    const int64_t timeouts[] = {conf->timeout_connect_ns, conf->timeout_probe_ns, conf->timeout_response_ns,
-                                conf->timeout_idle_ns};
+    const int64_t timeouts[] = {conf->timeout_connect_ns, conf->timeout_probe_ns,    conf->timeout_response_ns,
+                                conf->timeout_idle_ns,    conf->timeout_exchange_ns, conf->breaker_slow_time_ns};
     for (unsigned i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++)
         if (timeouts[i] > 0)
             lower(&shortest_ns, (uint64_t)timeouts[i]);
@@ -52,10 +55,11 @@ void deadline_fire(uint64_t now_ns)
     /* Whoever arms from here on lowers UINT64_MAX again and is not lost. */
     atomic_compare_exchange_strong(&bound_ns, &reached, UINT64_MAX);
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
-        if (park_is_due(conn, now_ns))
+        if (park_is_due(conn, now_ns) && !pace_again(conn, now_ns))
             park_end(conn);
+        exchange_slow(conn, now_ns);
         track_expire(conn, now_ns);
-        uint64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+        uint64_t deadline_ns = timer_next_ns(conn);
         uint64_t parked_ns = atomic_load_explicit(&conn->parked_ns, memory_order_relaxed);
         if (deadline_ns) /* one that is due but not fired (the kill switch is on) must not spin */
             lower(&bound_ns, deadline_ns > now_ns ? deadline_ns : now_ns + OFF_RETRY_NS);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "conn/kernel.h"
 #include "conn/observe.h"
 #include "conn/timer.h"
 #include "conn/track.h"
@@ -43,7 +44,7 @@ static void open_exchange(struct conn *conn, enum conn_state from, uint64_t now_
     if (!conn_move(conn, from, CONN_WAITING))
         return;
     atomic_fetch_add_explicit(&conn->exchanges, 1, memory_order_relaxed);
-    timer_start(conn, now_ns, conn->conf->timeout_response_ns);
+    timer_exchange(conn, now_ns);
 }
 
 /* More of a request that is already timed. */
@@ -60,7 +61,7 @@ static void begin_request(struct conn *conn)
     uint64_t now_ns = clock_now_ns();
     learn_speaker(conn, SPEAKS_CLIENT);
     atomic_store_explicit(&conn->started_ns, now_ns, memory_order_relaxed);
-    timer_start(conn, now_ns, conn->conf->timeout_response_ns);
+    timer_exchange(conn, now_ns);
 }
 
 void exchange_wrote(struct conn *conn, uint64_t bytes, uint64_t begun_ns)
@@ -81,14 +82,27 @@ void exchange_wrote(struct conn *conn, uint64_t bytes, uint64_t begun_ns)
         continue_request(conn, bytes);
 }
 
+/* The exchange is over, one way or another: its slot is free. The copy is read before the move: after it, another
+ * thread may open the next exchange. */
+static bool leave_waiting(struct conn *conn, enum conn_state to)
+{
+    struct held slot = conn->held[SLOT_EXCHANGE];
+    if (!conn_move(conn, CONN_WAITING, to))
+        return false;
+    if (__builtin_expect(slot.segment != NULL, 0))
+        slots_release(&slot);
+    return true;
+}
+
 void exchange_answered(struct conn *conn, uint64_t now_ns)
 {
-    if (!conn_move(conn, CONN_WAITING, CONN_ANSWERING))
+    if (!leave_waiting(conn, CONN_ANSWERING))
         return;
     uint64_t latency_ns = now_ns - atomic_load_explicit(&conn->started_ns, memory_order_relaxed);
     if (atomic_load_explicit(&conn->exchange_bytes, memory_order_relaxed) == 0)
         learn_speaker(conn, SPEAKS_SERVER);
     hist_add(&observe_row(conn)->response, latency_ns);
+    atomic_store_explicit(&conn->slow_at_ns, 0, memory_order_relaxed);
     timer_start(conn, now_ns, conn->conf->timeout_idle_ns);
     observe(conn, OBSERVATION_ANSWERED, now_ns);
 }
@@ -123,13 +137,24 @@ void exchange_listen(struct conn *conn)
         open_exchange(conn, CONN_FRESH, clock_now_ns());
 }
 
+void exchange_slow(struct conn *conn, uint64_t now_ns)
+{
+    uint64_t at_ns = atomic_load_explicit(&conn->slow_at_ns, memory_order_relaxed);
+    if (at_ns == 0 || now_ns < at_ns || !atomic_compare_exchange_strong(&conn->slow_at_ns, &at_ns, 0))
+        return;
+    int fd = atomic_load_explicit(&conn->fd, memory_order_relaxed);
+    bool answered = conn_state(conn) == CONN_WAITING && kernel_received(fd, &conn->received);
+    if (!answered && (conn_state(conn) == CONN_WAITING || conn_state(conn) == CONN_CONNECTING))
+        observe_slow(conn, now_ns);
+}
+
 /* The connection is over, for an errno (0: end of file). */
 static void finish(struct conn *conn, int error)
 {
     uint64_t now_ns = clock_now_ns();
-    if (atomic_load(&conn->own_shutdown) && conn_move(conn, CONN_WAITING, CONN_ENDED)) {
+    if (atomic_load(&conn->own_shutdown) && leave_waiting(conn, CONN_ENDED)) {
         observe(conn, OBSERVATION_ABANDONED, now_ns); /* the application did it itself */
-    } else if (conn_move(conn, CONN_WAITING, CONN_ENDED)) {
+    } else if (leave_waiting(conn, CONN_ENDED)) {
         bool reused = atomic_load(&conn->exchanges) > 1;
         atomic_store_explicit(&conn->error, error, memory_order_relaxed);
         observe(conn, classify_exchange(error, reused, now_ns - atomic_load(&conn->started_ns)), now_ns);

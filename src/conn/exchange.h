@@ -16,6 +16,10 @@ void exchange_failed(struct conn *conn, int error);
  * is expected (first_byte), and the exchange opens. */
 void exchange_listen(struct conn *conn);
 
+/* exchange_slow(conn, now_ns): whether the call in flight has just become slow: then the breaker is told. A system call
+ * when it is due. */
+void exchange_slow(struct conn *conn, uint64_t now_ns);
+
 /* exchange_answered(conn, now_ns): the answer has begun. */
 void exchange_answered(struct conn *conn, uint64_t now_ns);
 

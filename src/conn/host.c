@@ -12,8 +12,10 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "config/chaos.h"
 #include "config/compile.h"
+#include "conn/account.h"
 #include "conn/load.h"
 #include "real/raw.h"
 #include "segment/publish.h"
@@ -111,6 +113,18 @@ static uint64_t parse_seed(const char *text)
     return seed;
 }
 
+static int64_t parse_priority(const char *text)
+{
+    enum { PRIORITY_MAX = 255 };
+    int64_t priority;
+    if (!text)
+        return -1;
+    if (parse_count(text, strlen(text), &priority) && priority <= PRIORITY_MAX)
+        return priority;
+    host_log("RESIL_PRIORITY: got `%s', want 0 to %d; not used", text, PRIORITY_MAX);
+    return -1;
+}
+
 static void read_chaos(char **environment)
 {
     char error[256];
@@ -145,6 +159,7 @@ void host_init(const char *argv0, char **environment)
     host.segment_env = keep_env(environment, "RESIL_SEGMENT");
     host.xdg_env = keep_env(environment, "XDG_CONFIG_HOME");
     host.home_env = keep_env(environment, "HOME");
+    host.priority = parse_priority(find_env(environment, "RESIL_PRIORITY"));
     read_chaos(environment);
 }
 
@@ -290,6 +305,7 @@ void host_after_fork(void)
     atomic_store(&host.owner, 0);
     atomic_store(&host.refreshing, 0);
     atomic_store(&host.joining, 0);
+    account_after_fork();
     /* The thread that was attaching does not exist here. */
     atomic_compare_exchange_strong(&host.attach_state, &busy, ATTACH_NONE);
 }

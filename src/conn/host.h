@@ -27,6 +27,7 @@ struct host {
     char program[HOST_PROGRAM];
     struct faults faults; /* RESIL_CHAOS */
     uint64_t chaos_seed;
+    int64_t priority; /* RESIL_PRIORITY, -1 = the destination's */
     char *config_env, *rules_env, *segment_env, *xdg_env, *home_env, *log_env; /* copies, NULL when unset */
 
     /* Attachment. */

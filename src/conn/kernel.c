@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -137,6 +138,16 @@ void kernel_set_timeout(int fd, int option, int64_t ns)
     int64_t us = (ns + NS_PER_US - 1) / NS_PER_US;
     struct timeval value = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
     raw_setsockopt(fd, SOL_SOCKET, option, &value, sizeof value);
+}
+
+bool kernel_limit_writes(int fd, int64_t ns)
+{
+    int64_t ms = (ns + NS_PER_MS - 1) / NS_PER_MS;
+    unsigned value = 0, length = sizeof value;
+    if (raw_getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &length) != 0 || value != 0)
+        return false;
+    value = ms < INT_MAX ? (unsigned)ms : INT_MAX;
+    return raw_setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value) == 0;
 }
 
 /* rt_sigprocmask copies the set before it looks at `how`: with a `how` that does not exist it answers EINVAL for

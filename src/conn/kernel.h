@@ -28,6 +28,9 @@ bool kernel_nonblocking(int fd);
 int64_t kernel_get_timeout(int fd, int option);
 void kernel_set_timeout(int fd, int option, int64_t ns);
 
+/* kernel_limit_writes(fd, ns): TCP_USER_TIMEOUT, unless the application set one. True when it was set. */
+bool kernel_limit_writes(int fd, int64_t ns);
+
 /* Whether `bytes` (at least 8) at addr can be read, without touching them ourselves. */
 bool kernel_readable(const void *addr, unsigned bytes);
 

@@ -16,6 +16,7 @@ struct gate observe_gate(const struct conn *conn)
         .conf = conn->conf,
         .owner = atomic_load_explicit(&host.owner, memory_order_relaxed),
         .program = host.program,
+        .priority = slots_priority(conn->conf),
     };
 }
 
@@ -49,6 +50,10 @@ static bool is_slow(const struct conn *conn, uint64_t now_ns)
 /* The call that the admission stands for has its result. */
 void observe_tell(struct conn *conn, enum outcome outcome, uint64_t now_ns)
 {
+    if (__builtin_expect(conn->outer & OUTER_BREAKER, 0) && outcome != OUTCOME_SUCCESS) {
+        conn->kept = outcome;
+        return;
+    }
     if (!atomic_exchange_explicit(&conn->admission_open, 0, memory_order_acq_rel))
         return;
     struct gate gate = observe_gate(conn);
@@ -59,6 +64,13 @@ void observe_tell(struct conn *conn, enum outcome outcome, uint64_t now_ns)
     else
         gate_result(&gate, &conn->admission, outcome, is_slow(conn, now_ns), now_ns,
                     prng_at(host.chaos_seed, now_ns, (uint64_t)(uintptr_t)conn));
+}
+
+void observe_slow(struct conn *conn, uint64_t now_ns)
+{
+    struct gate gate = observe_gate(conn);
+    if (atomic_load_explicit(&conn->admission_open, memory_order_acquire) && !(host.disabled & DISABLE_BREAKER))
+        gate_slow(&gate, &conn->admission, now_ns, prng_at(host.chaos_seed, now_ns, (uint64_t)(uintptr_t)conn));
 }
 
 static void announce_failure(const struct conn *conn, enum observation observation)

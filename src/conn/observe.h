@@ -13,6 +13,9 @@ struct seg_row *observe_row(const struct conn *conn); /* the endpoint's */
  * result there. A failure that we injected is told as ignored unless chaos.counts is on. */
 void observe(struct conn *conn, enum observation observation, uint64_t now_ns);
 
+/* observe_slow(conn, now_ns): the call is still in flight, and slow. */
+void observe_slow(struct conn *conn, uint64_t now_ns);
+
 /* The two halves: the counters alone; the breaker alone, once for each admission. */
 void observe_count(const struct conn *conn, enum observation observation);
 void observe_tell(struct conn *conn, enum outcome outcome, uint64_t now_ns);

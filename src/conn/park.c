@@ -42,6 +42,13 @@ bool park_is_due(const struct conn *conn, uint64_t now_ns)
     return until_ns != 0 && now_ns >= until_ns;
 }
 
+void park_prolong(struct conn *conn, uint64_t until_ns)
+{
+    uint64_t seen = atomic_load(&conn->parked_ns);
+    if (seen != 0 && atomic_compare_exchange_strong(&conn->parked_ns, &seen, until_ns))
+        deadline_lower(until_ns);
+}
+
 void park_end(struct conn *conn)
 {
     if (atomic_exchange(&conn->parked_ns, 0) == 0)

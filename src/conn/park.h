@@ -17,6 +17,8 @@ struct conn;
 /* park_begin(conn, fd, until_ns): false when it cannot be parked. */
 bool park_begin(struct conn *conn, int fd, uint64_t until_ns);
 bool park_is_due(const struct conn *conn, uint64_t now_ns);
+/* park_prolong(conn, until_ns): a parked descriptor stays so for longer. */
+void park_prolong(struct conn *conn, uint64_t until_ns);
 void park_end(struct conn *conn);
 bool park_holds(const struct conn *conn);
 

@@ -86,7 +86,6 @@ struct conn *conn_new(int fd)
     uint32_t generation = atomic_load(&conn->generation);
     memset((void *)conn, 0, sizeof *conn);
     atomic_store(&conn->generation, generation + 1);
-    conn->slot.entry = LEDGER_NONE;
     atomic_store(&conn->fd, fd);
     atomic_store(&conn->refs, 1);
     atomic_fetch_add(&conn_live, 1);

@@ -3,6 +3,7 @@
 #include "conn/track.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "conn/deadline.h"
@@ -15,11 +16,21 @@
 #include "policy/classify.h"
 #include "segment/hist.h"
 
+/* timeout.write is the kernel's own TCP_USER_TIMEOUT; one that the application set stands. Only once connected: in
+ * SYN_SENT it would bound the connect as well. */
+static void limit_writes(struct conn *conn)
+{
+    int64_t write_ns = conn->conf->timeout_write_ns;
+    if (write_ns > 0 && !conn->is_unix && conn->conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_TIMEOUT))
+        conn->write_limited = kernel_limit_writes(atomic_load(&conn->fd), write_ns);
+}
+
 void track_connected(struct conn *conn, uint64_t now_ns)
 {
     if (!conn_move(conn, CONN_CONNECTING, CONN_FRESH))
         return;
     timer_stop(conn);
+    limit_writes(conn);
     observe_count(conn, OBSERVATION_CONNECTED);
     hist_add(&observe_row(conn)->connect, now_ns - atomic_load(&conn->started_ns));
     /* Otherwise the first exchange decides, or the close of a connection that never had one. */
@@ -33,7 +44,7 @@ void track_cancelled(struct conn *conn)
         return;
     timer_stop(conn);
     observe(conn, OBSERVATION_CANCELLED, clock_now_ns());
-    ledger_release(&host.segment, &conn->slot);
+    slots_release_all(conn->held);
 }
 
 void track_connect_failed(struct conn *conn, int error, uint64_t now_ns)
@@ -43,7 +54,8 @@ void track_connect_failed(struct conn *conn, int error, uint64_t now_ns)
     timer_stop(conn);
     atomic_store_explicit(&conn->error, error, memory_order_relaxed);
     observe(conn, classify_connect(error, conn->is_unix), now_ns);
-    ledger_release(&host.segment, &conn->slot);
+    if (!(conn->outer & OUTER_SLOTS))
+        slots_release_all(conn->held);
 }
 
 bool track_settle(struct conn *conn, int fd)
@@ -62,11 +74,12 @@ bool track_settle(struct conn *conn, int fd)
     return false;
 }
 
-static enum observation timeout_of(enum conn_state state)
+static enum observation timeout_of(const struct conn *conn, enum conn_state state, uint64_t now_ns)
 {
-    return state == CONN_CONNECTING ? OBSERVATION_CONNECT_TIMEOUT
-           : state == CONN_WAITING  ? OBSERVATION_RESPONSE_TIMEOUT
-                                    : OBSERVATION_IDLE_TIMEOUT;
+    return state == CONN_CONNECTING               ? OBSERVATION_CONNECT_TIMEOUT
+           : timer_exchange_is_over(conn, now_ns) ? OBSERVATION_EXCHANGE_TIMEOUT
+           : state == CONN_WAITING                ? OBSERVATION_RESPONSE_TIMEOUT
+                                                  : OBSERVATION_IDLE_TIMEOUT;
 }
 
 /* The answer may lie in the socket's buffer while the application is busy elsewhere, a child or stdio may have read it,
@@ -98,13 +111,16 @@ static bool not_late(struct conn *conn, enum conn_state state, int fd, uint64_t 
 static void poison(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns)
 {
     bool reset = atomic_exchange(&conn->reset_due, 0);
+    struct held slot = conn->held[SLOT_EXCHANGE];
+    enum observation timeout = timeout_of(conn, state, now_ns);
     atomic_store(&conn->error, reset ? ECONNRESET : ETIMEDOUT);
     if (!conn_move(conn, state, CONN_EXPIRED))
         return;
+    slots_release(&slot);
     timer_stop(conn);
     park_end(conn);
     atomic_store(&conn->injected, reset || atomic_load(&conn->injected));
-    observe(conn, reset ? OBSERVATION_RESET : timeout_of(state), now_ns);
+    observe(conn, reset ? OBSERVATION_RESET : timeout, now_ns);
     if (reset)
         kernel_reset(fd);
     else
@@ -137,7 +153,7 @@ bool track_expire(struct conn *conn, uint64_t now_ns)
         timer_stop(conn); /* closed behind our back: the number is somebody else's now */
         return false;
     }
-    if (!atomic_load(&conn->reset_due) && not_late(conn, state, fd, now_ns))
+    if (!atomic_load(&conn->reset_due) && !timer_exchange_is_over(conn, now_ns) && not_late(conn, state, fd, now_ns))
         return false;
     poison(conn, state, fd, now_ns);
     return true;
@@ -181,7 +197,7 @@ void track_release(struct conn *conn)
     abandon(conn, clock_now_ns());
     if (atomic_exchange(&conn->admission_open, 0))
         gate_give_back(&gate, &conn->admission);
-    ledger_release(&host.segment, &conn->slot);
+    slots_release_all(conn->held);
     conn_recycle(conn);
 }
 
@@ -226,7 +242,7 @@ void track_after_fork(void)
     uint32_t index = 0;
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
         conn->inherited = 1;
-        conn->slot.entry = LEDGER_NONE;
+        memset(conn->held, 0, sizeof conn->held);
         conn->admission.lease = 0;
         atomic_store(&conn->admission_open, 0);
         timer_stop(conn);

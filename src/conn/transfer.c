@@ -8,6 +8,7 @@
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/kernel.h"
+#include "conn/pace.h"
 #include "conn/park.h"
 #include "conn/exchange.h"
 #include "conn/track.h"
@@ -53,9 +54,10 @@ static bool inject(struct transfer *transfer, uint32_t call)
     return true;
 }
 
-static bool withheld(struct conn *conn)
+static bool withheld(const struct transfer *transfer)
 {
-    if (!park_holds(conn))
+    struct conn *conn = transfer->conn;
+    if (!park_holds(conn) || (atomic_load(&conn->blocking) && !transfer->dontwait))
         return false;
     if (park_is_due(conn, clock_now_ns())) {
         park_end(conn);
@@ -70,7 +72,7 @@ bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, b
     int saved = errno;
     *transfer =
         (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
-    if (poisoned(conn) || withheld(conn))
+    if (poisoned(conn) || withheld(transfer))
         return false;
     if (conn_state(conn) == CONN_CONNECTING)
         track_settle(conn, fd);
@@ -116,9 +118,11 @@ bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, 
     int saved = errno;
     *transfer =
         (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
-    if (poisoned(conn) || withheld(conn))
+    if (poisoned(conn) || withheld(transfer))
         return false;
     if (conn->struck && inject(transfer, FAULT_AT_WRITE))
+        return false;
+    if (conn->paced && !pace_write(conn, fd, atomic_load(&conn->blocking) && !dontwait))
         return false;
     /* An exchange begins with its first byte: the answer may be there before the write returns. */
     enum conn_state state = conn_state(conn);
@@ -141,5 +145,7 @@ void transfer_write_end(struct transfer *transfer, ssize_t result, size_t bytes)
         if (conn->struck)
             inject_wrote(conn, transfer->fd);
     }
+    if (conn->paced)
+        pace_wrote(conn, result < 0 ? 0 : bytes);
     errno = error;
 }

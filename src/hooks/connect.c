@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * connect() and the options by which programs learn of it. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -44,7 +46,11 @@ HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 {
     struct conn *conn = conn_of(fd);
     int result = real.getsockopt(fd, level, name, value, length);
-    if (!conn || result != 0 || level != SOL_SOCKET)
+    if (!conn || result != 0)
+        return result;
+    if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT && conn->write_limited)
+        memset(value, 0, *length);
+    if (level != SOL_SOCKET)
         return result;
     if (name == SO_ERROR && *length == sizeof(int)) {
         int error;
@@ -61,7 +67,11 @@ HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t le
 {
     struct conn *conn = conn_of(fd);
     int result = real.setsockopt(fd, level, name, value, length);
-    if (conn && result == 0 && level == SOL_SOCKET && name == SO_RCVTIMEO)
+    if (!conn || result != 0)
+        return result;
+    if (level == SOL_SOCKET && name == SO_RCVTIMEO)
         block_app_timeout(conn, fd);
+    if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT)
+        conn->write_limited = false;
     return result;
 }

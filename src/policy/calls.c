@@ -20,6 +20,11 @@ uint32_t calls_bit(uint64_t calls, int64_t length)
     return (uint32_t)(((calls & SEEN_MASK) - 1) % (uint64_t)length);
 }
 
+bool calls_is_kept(uint64_t calls, uint64_t mark, int64_t length)
+{
+    return calls >> SEEN_BITS == mark >> SEEN_BITS && (calls & SEEN_MASK) - (mark & SEEN_MASK) < (uint64_t)length;
+}
+
 static uint32_t count_bits(const uint64_t *words, uint32_t bits)
 {
     uint32_t count = 0;

@@ -9,6 +9,7 @@
 #ifndef RESIL_POLICY_CALLS_H
 #define RESIL_POLICY_CALLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "policy/window.h"
@@ -19,6 +20,8 @@ enum { CALLS_WORDS = 16, CALLS_MAX = 64 * CALLS_WORDS };
 uint64_t calls_next(uint64_t calls, uint32_t generation);
 /* calls_bit(calls, length): the bit that the call which made this word writes. */
 uint32_t calls_bit(uint64_t calls, int64_t length);
+/* calls_is_kept(calls, mark, length): whether the call that made the word `mark` still has its bit at `calls`. */
+bool calls_is_kept(uint64_t calls, uint64_t mark, int64_t length);
 /* calls_sum(calls, generation, failed, slow, length): the window's contents. */
 struct window_sum calls_sum(uint64_t calls, uint32_t generation, const uint64_t failed[CALLS_WORDS],
                             const uint64_t slow[CALLS_WORDS], int64_t length);

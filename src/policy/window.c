@@ -32,13 +32,27 @@ uint64_t window_epoch(uint64_t now_ns, int64_t window_ns)
     return tenth_ns ? now_ns / tenth_ns : 0;
 }
 
+static bool is_of(struct bucket bucket, uint64_t epoch, uint32_t generation)
+{
+    return bucket.epoch == (epoch & MASK(EPOCH_BITS)) && bucket.generation == (generation & MASK(GENERATION_BITS));
+}
+
+uint64_t window_fail(uint64_t word, uint64_t epoch, uint32_t generation)
+{
+    struct bucket bucket = unpack(word);
+    if (word == 0 || !is_of(bucket, epoch, generation) || bucket.ok == 0 || bucket.failed == WINDOW_COUNT_MAX)
+        return word;
+    bucket.ok--;
+    bucket.failed++;
+    return pack(bucket);
+}
+
 uint64_t window_add(uint64_t word, uint64_t epoch, uint32_t generation, bool failed, bool slow)
 {
     struct bucket bucket = unpack(word);
-    uint32_t mine = (uint32_t)(epoch & MASK(EPOCH_BITS));
-    uint32_t own = generation & (uint32_t)MASK(GENERATION_BITS);
-    if (word == 0 || bucket.epoch != mine || bucket.generation != own)
-        bucket = (struct bucket){.epoch = mine, .generation = own};
+    if (word == 0 || !is_of(bucket, epoch, generation))
+        bucket = (struct bucket){.epoch = (uint32_t)(epoch & MASK(EPOCH_BITS)),
+                                 .generation = generation & (uint32_t)MASK(GENERATION_BITS)};
     if (bucket.ok == WINDOW_COUNT_MAX || bucket.failed == WINDOW_COUNT_MAX) {
         bucket.ok /= 2;
         bucket.failed /= 2;

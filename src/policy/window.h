@@ -30,6 +30,10 @@ uint64_t window_epoch(uint64_t now_ns, int64_t window_ns);
 /* window_add(bucket, epoch, generation, failed, slow): the bucket with one more call; a stale bucket starts anew. */
 uint64_t window_add(uint64_t bucket, uint64_t epoch, uint32_t generation, bool failed, bool slow);
 
+/* window_fail(bucket, epoch, generation): one call of that tenth, counted as good (a slow call in flight), failed after
+ * all. Unchanged when the bucket is another tenth's by now. */
+uint64_t window_fail(uint64_t bucket, uint64_t epoch, uint32_t generation);
+
 /* window_add_to(sum, bucket, epoch, generation): adds a bucket to the sum if it is current at epoch. */
 void window_add_to(struct window_sum *sum, uint64_t bucket, uint64_t epoch, uint32_t generation);
 

@@ -118,14 +118,43 @@ static bool reclaim_leases(const struct gate *gate)
     return any;
 }
 
+/* While half-open, a call that found no place leaves its priority here, so that lower ones let it go first; for a
+ * second, as it may never come back. wanted = priority:8 | ms:56. Any caller writes; nothing breaks if it is lost. */
+enum { WANTED_MS = 1000 };
+#define WANTED_MS_MASK ((1ull << 56) - 1)
+
+static uint64_t wanted_priority(const struct gate *gate, uint64_t now_ms)
+{
+    uint64_t wanted = atomic_load_explicit(&row_of(gate)->wanted, memory_order_relaxed);
+    uint64_t age_ms = (now_ms - wanted) & WANTED_MS_MASK;
+    return age_ms <= WANTED_MS ? wanted >> 56 : 0;
+}
+
+static bool yields_to_another(const struct gate *gate, uint64_t now_ns)
+{
+    return wanted_priority(gate, now_ns / (uint64_t)NS_PER_MS) > gate->priority;
+}
+
+static void want(const struct gate *gate, bool granted, uint64_t now_ns)
+{
+    uint64_t now_ms = now_ns / (uint64_t)NS_PER_MS, wanted = wanted_priority(gate, now_ms);
+    if (gate->priority == 0 || wanted > gate->priority)
+        return;
+    atomic_store_explicit(&row_of(gate)->wanted, granted ? 0 : gate->priority << 56 | (now_ms & WANTED_MS_MASK),
+                          memory_order_relaxed);
+}
+
 static enum verdict take_lease(const struct gate *gate, const struct breaker_step *step, uint64_t now_ns,
                                struct admission *admission)
 {
     const struct conf *conf = gate->conf;
     uint64_t expiry_ns = now_ns + lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns);
     uint64_t lease = lease_pack(step->next.generation, gate->owner, expiry_ns);
-    if (!take_free_lease(gate, step, lease, now_ns, admission) &&
-        !(reclaim_leases(gate) && take_free_lease(gate, step, lease, now_ns, admission)))
+    bool granted = !yields_to_another(gate, now_ns) &&
+                   (take_free_lease(gate, step, lease, now_ns, admission) ||
+                    (reclaim_leases(gate) && take_free_lease(gate, step, lease, now_ns, admission)));
+    want(gate, granted, now_ns);
+    if (!granted)
         return VERDICT_PROBE_BUSY;
     admission->ticket.probe = true;
     seg_count(row_of(gate), COUNTER_probes, 1);
@@ -194,9 +223,17 @@ static void advance_window(struct seg_row *row, uint64_t epoch)
             atomic_store_explicit(&row->bucket[i], 0, memory_order_relaxed);
 }
 
+static void set_bit(_Atomic uint64_t *words, uint32_t bit, bool on)
+{
+    if (on)
+        atomic_fetch_or(&words[bit / 64], 1ull << bit % 64);
+    else
+        atomic_fetch_and(&words[bit / 64], ~(1ull << bit % 64));
+}
+
 /* The window of calls: the word says which bit is ours; a writer that dies before it set the bit leaves the result of
  * the call N before, which the next round repairs. */
-static void count_in_calls(const struct gate *gate, uint32_t generation, bool failed, bool slow)
+static uint64_t count_in_calls(const struct gate *gate, uint32_t generation, bool failed, bool slow)
 {
     struct seg_row *row = row_of(gate);
     uint64_t seen = atomic_load_explicit(&row->calls, memory_order_relaxed);
@@ -204,29 +241,39 @@ static void count_in_calls(const struct gate *gate, uint32_t generation, bool fa
     while (!atomic_compare_exchange_weak(&row->calls, &seen, next))
         next = calls_next(seen, generation);
     uint32_t bit = calls_bit(next, gate->conf->breaker_window_calls);
-    uint64_t mask = 1ull << bit % 64;
-    if (failed)
-        atomic_fetch_or(&row->call_failed[bit / 64], mask);
-    else
-        atomic_fetch_and(&row->call_failed[bit / 64], ~mask);
-    if (slow)
-        atomic_fetch_or(&row->call_slow[bit / 64], mask);
-    else
-        atomic_fetch_and(&row->call_slow[bit / 64], ~mask);
+    set_bit(row->call_failed, bit, failed);
+    set_bit(row->call_slow, bit, slow);
+    return next;
 }
 
-static void count_in_window(const struct gate *gate, uint32_t generation, bool failed, bool slow, uint64_t now_ns)
+/* Returns where the call was counted, for fail_in_window(); never 0. */
+static uint64_t count_in_window(const struct gate *gate, uint32_t generation, bool failed, bool slow, uint64_t now_ns)
 {
     struct seg_row *row = row_of(gate);
-    if (gate->conf->breaker_window_calls > 0) {
-        count_in_calls(gate, generation, failed, slow);
-        return;
-    }
+    if (gate->conf->breaker_window_calls > 0)
+        return count_in_calls(gate, generation, failed, slow);
     uint64_t epoch = window_epoch(now_ns, gate->conf->breaker_window_ns);
     advance_window(row, epoch);
     _Atomic uint64_t *bucket = &row->bucket[epoch % SEG_BUCKETS];
     uint64_t seen = atomic_load_explicit(bucket, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(bucket, &seen, window_add(seen, epoch, generation, failed, slow)))
+        ;
+    return epoch + 1;
+}
+
+/* A call that was counted in flight, as slow, has failed. */
+static void fail_in_window(const struct gate *gate, uint32_t generation, uint64_t counted)
+{
+    struct seg_row *row = row_of(gate);
+    int64_t length = gate->conf->breaker_window_calls;
+    if (length > 0) {
+        if (calls_is_kept(atomic_load_explicit(&row->calls, memory_order_relaxed), counted, length))
+            set_bit(row->call_failed, calls_bit(counted, length), true);
+        return;
+    }
+    _Atomic uint64_t *bucket = &row->bucket[(counted - 1) % SEG_BUCKETS];
+    uint64_t seen = atomic_load_explicit(bucket, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(bucket, &seen, window_fail(seen, counted - 1, generation)))
         ;
 }
 
@@ -251,6 +298,47 @@ static bool failure_counts(const struct gate *gate, uint32_t generation, uint64_
     return fresh && atomic_compare_exchange_strong(lumped, &last, now);
 }
 
+/* A result in the window, once; one that was counted in flight is only corrected. */
+static void count_result(const struct gate *gate, struct admission *admission, uint32_t generation,
+                         enum outcome outcome, bool slow, uint64_t now_ns)
+{
+    bool failed = outcome == OUTCOME_FAILURE || outcome == OUTCOME_OVERLOAD;
+    if (admission->counted == 0)
+        admission->counted = count_in_window(gate, generation, failed, slow, now_ns);
+    else if (failed)
+        fail_in_window(gate, generation, admission->counted);
+}
+
+/* Whoever forced it decides: nothing is counted. */
+static bool is_forced(const struct gate *gate)
+{
+    return atomic_load_explicit(&row_of(gate)->forced, memory_order_relaxed) != 0;
+}
+
+void gate_slow(const struct gate *gate, struct admission *admission, uint64_t now_ns, uint64_t random)
+{
+    struct seg_row *row = row_of(gate);
+    uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
+    struct window_sum sum = {0};
+    for (;;) {
+        struct breaker now = breaker_unpack(word);
+        bool current = now.generation == admission->ticket.generation && now.state != STATE_OPEN;
+        bool probe = now.state == STATE_HALF_OPEN && admission->ticket.probe;
+        if (!current || is_forced(gate) || (!probe && now.state != STATE_CLOSED) ||
+            (probe && (admission->spent || gate->conf->breaker_halfopen != HALFOPEN_STRICT)))
+            return;
+        if (!probe && admission->counted == 0)
+            admission->counted = count_in_window(gate, now.generation, false, true, now_ns);
+        gate_sum(row, gate->conf, now.generation, now_ns, &sum);
+        struct breaker_step step =
+            breaker_result(&now, gate->conf, admission->ticket, OUTCOME_LUMPED, true, &sum, now_ns, random);
+        if (!commit(gate, &word, &step, &now))
+            continue;
+        admission->spent = probe;
+        return;
+    }
+}
+
 void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
                  uint64_t random)
 {
@@ -258,13 +346,14 @@ void gate_result(const struct gate *gate, struct admission *admission, enum outc
     uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
     struct window_sum sum = {0};
     bool counted = false;
-    if (atomic_load_explicit(&row->forced, memory_order_relaxed)) {
-        /* Whoever forced it decides: nothing is counted. */
+    if (is_forced(gate)) {
         if (breaker_unpack(word).generation != admission->ticket.generation)
             seg_count(row, COUNTER_late, 1);
         gate_give_back(gate, admission);
         return;
     }
+    if (admission->spent && breaker_unpack(word).generation == admission->ticket.generation)
+        outcome = OUTCOME_IGNORED;
     for (;;) {
         struct breaker now = breaker_unpack(word);
         bool current = now.state == STATE_CLOSED && now.generation == admission->ticket.generation;
@@ -272,7 +361,7 @@ void gate_result(const struct gate *gate, struct admission *admission, enum outc
             outcome = OUTCOME_LUMPED;
         if (current && outcome != OUTCOME_IGNORED && needs_window(gate->conf)) {
             if (!counted && outcome != OUTCOME_LUMPED)
-                count_in_window(gate, now.generation, outcome == OUTCOME_FAILURE, slow, now_ns);
+                count_result(gate, admission, now.generation, outcome, slow, now_ns);
             gate_sum(row, gate->conf, now.generation, now_ns, &sum);
         }
         counted |= current;

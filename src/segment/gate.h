@@ -20,13 +20,16 @@ struct gate {
     const struct conf *conf;
     uint32_t owner;
     const char *program; /* for events */
+    uint64_t priority;   /* of the call: while half-open, higher goes first */
 };
 
 /* What an admitted call keeps until its end. */
 struct admission {
     struct ticket ticket;
     uint32_t lease_index;
-    uint64_t lease; /* 0: none */
+    uint64_t lease;   /* 0: none */
+    uint64_t counted; /* where the window counted it while it was in flight, 0 = it did not */
+    bool spent;       /* a probe that was judged while it was in flight: its end says nothing */
 };
 
 /* gate_admit(gate, now_ns, admission): the breaker's verdict; ADMIT fills *admission. */
@@ -36,6 +39,10 @@ enum verdict gate_admit(const struct gate *gate, uint64_t now_ns, struct admissi
  * last. Moves the counters of the breaker; those of the observation are the caller's. */
 void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
                  uint64_t random);
+
+/* gate_slow(gate, admission, now_ns, random): the call is still in flight and has passed breaker.slow_time: it is
+ * counted now; its end will not count it again as slow. */
+void gate_slow(const struct gate *gate, struct admission *admission, uint64_t now_ns, uint64_t random);
 
 /* gate_ticket(gate, admission): a ticket for a further call on a connection that is admitted already. */
 void gate_ticket(const struct gate *gate, struct admission *admission);

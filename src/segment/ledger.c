@@ -285,6 +285,13 @@ bool ledger_turn(const struct segment *segment, const struct slot *slot, int64_t
     return true;
 }
 
+bool ledger_is_held(const struct segment *segment, const struct slot *slot)
+{
+    uint32_t owner;
+    uint64_t word = atomic_load(&seg_entry(segment, slot->entry)->word);
+    return tag_of(word) == slot->tag && ledger_held(word, &owner);
+}
+
 void ledger_leave(const struct segment *segment, struct slot *slot)
 {
     give_back(segment, ACCOUNT_QUEUE, slot->entry, slot->tag, ENTRY_QUEUED);

@@ -62,6 +62,9 @@ enum ledger_result ledger_acquire(const struct segment *segment, uint32_t owner,
  * slot is free. Then the slot is taken and the place given back. */
 bool ledger_turn(const struct segment *segment, const struct slot *slot, int64_t limit, uint64_t now_ns);
 
+/* ledger_is_held(segment, slot): whether the slot was taken and is still ours. */
+bool ledger_is_held(const struct segment *segment, const struct slot *slot);
+
 /* ledger_leave(segment, slot): gives up waiting. */
 void ledger_leave(const struct segment *segment, struct slot *slot);
 

@@ -67,6 +67,8 @@ static void fill(struct seg_row *row, const struct row_key *key, uint32_t index,
     text_copy(row->name, sizeof row->name, key->name);
     if (key->kind == ROW_DESTINATION)
         text_copy(row->label, sizeof row->label, "*");
+    else if (key->kind == ROW_ACCOUNT)
+        text_copy(row->label, sizeof row->label, "account");
     else if (key->path)
         text_copy(row->label, sizeof row->label, key->path);
     else

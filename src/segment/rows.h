@@ -15,9 +15,9 @@
 #define ROW_NONE UINT32_MAX
 
 struct row_key {
-    uint32_t kind;   /* ROW_DESTINATION or ROW_ENDPOINT */
-    uint32_t parent; /* of an endpoint: the row of its destination */
-    uint16_t family; /* of an endpoint */
+    uint32_t kind;   /* ROW_DESTINATION, ROW_ENDPOINT or ROW_ACCOUNT */
+    uint32_t parent; /* of the others: the row of their destination */
+    uint16_t family; /* of an endpoint; what an account counts */
     uint16_t port;
     uint8_t addr[16];
     const char *name; /* the destination's */
