@@ -87,7 +87,7 @@ static void write_row(struct json *json, const struct view *view, const struct v
     json_number(json, "connections", row->connections);
     number_or_null(json, "limit", limited, limited ? (uint64_t)conf->bulkhead_limit : 0);
     json_number(json, "queued", row->queued);
-    json_number(json, "in_flight", 0);
+    json_number(json, "in_flight", row->in_flight);
     json_number(json, "probes", row->probes);
     write_breaker(json, row);
     json_object(json, "counters");

@@ -151,7 +151,7 @@ static void add_row(struct table *table, const struct view *view, const struct v
     table_cell(table, "%s", *reason ? reason : "-");
     table_cell(table, "%s", view_mode(destination, mode));
     if (conf && conf->bulkhead_limit > 0)
-        table_cell(table, "%u/%" PRId64, row->connections, conf->bulkhead_limit);
+        table_cell(table, "%u/%" PRId64, row->in_flight, conf->bulkhead_limit);
     else
         table_cell(table, "%u/-", row->connections);
     table_cell(table, "%" PRIu64, count_ok(view, destination, row));

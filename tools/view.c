@@ -20,6 +20,7 @@ struct taking {
     struct view_source source;
     uint32_t connections[SEG_ROWS];
     uint32_t queued[SEG_ROWS];
+    uint32_t in_flight[SEG_ROWS];
     bool is_used[SEG_ROWS];      /* rows that some destination has */
     uint32_t endpoint[SEG_ROWS]; /* rows of the endpoints of the destination at hand */
 };
@@ -80,6 +81,31 @@ struct rules *view_rules(const struct segment *segment)
     return NULL;
 }
 
+/* Whether the row stands at `index` and is one of these. */
+static bool is_kind(const struct segment *segment, uint32_t index, uint32_t kind)
+{
+    return index < SEG_ROWS && rows_ready(seg_row(segment, index)) && seg_row(segment, index)->kind == kind;
+}
+
+/* A connection stands in its destination's row. Slots of endpoints, shares and exchanges are further entries of it, of
+ * which only those that wait, and exchanges, are shown. */
+static void count_entry(struct taking *taking, const struct seg_entry *entry, bool held)
+{
+    const struct segment *segment = taking->view->segment;
+    uint32_t row = atomic_load_explicit(&entry->row, memory_order_relaxed);
+    uint32_t endpoint = atomic_load_explicit(&entry->endpoint, memory_order_relaxed);
+    bool whole = is_kind(segment, row, ROW_DESTINATION);
+    uint32_t *count = !held ? taking->queued : whole ? taking->connections : taking->in_flight;
+    if (!whole && held &&
+        !(is_kind(segment, row, ROW_ACCOUNT) && seg_row(segment, row)->family == ACCOUNT_OF_EXCHANGES))
+        return;
+    uint32_t destination = whole ? row : row < SEG_ROWS ? seg_row(segment, row)->parent : SEG_ROWS;
+    if (destination < SEG_ROWS)
+        count[destination]++;
+    if (endpoint < SEG_ROWS && endpoint != destination)
+        count[endpoint]++;
+}
+
 static void read_ledger(struct taking *taking)
 {
     uint32_t used = atomic_load(&seg_header(taking->view->segment)->ledger_used);
@@ -90,13 +116,7 @@ static void read_ledger(struct taking *taking)
         bool held = ledger_held(word, &owner);
         if ((!held && !ledger_queued(word, &owner)) || !liveness_ask(&taking->liveness, owner))
             continue;
-        uint32_t *count = held ? taking->connections : taking->queued;
-        uint32_t row = atomic_load_explicit(&entry->row, memory_order_relaxed);
-        uint32_t endpoint = atomic_load_explicit(&entry->endpoint, memory_order_relaxed);
-        if (row < SEG_ROWS)
-            count[row]++;
-        if (endpoint < SEG_ROWS && endpoint != row)
-            count[endpoint]++;
+        count_entry(taking, entry, held);
     }
 }
 
@@ -231,6 +251,7 @@ struct view *view_take(const struct segment *segment)
                                           .liveness = &taking->liveness,
                                           .connections = taking->connections,
                                           .queued = taking->queued,
+                                          .in_flight = taking->in_flight,
                                           .now_ns = view->now_ns,
                                           .wall_ns = view->wall_ns};
     read_header(view);

@@ -109,6 +109,8 @@ void view_row_read(const struct view_source *source, uint32_t index, uint32_t go
     copy_text(out->endpoint, sizeof out->endpoint, row->label, sizeof row->label);
     out->connections = source->connections[index];
     out->queued = source->queued[index];
+    bool exchanges = conf && conf->bulkhead_unit == BULKHEAD_EXCHANGE;
+    out->in_flight = exchanges ? source->in_flight[index] : out->connections;
     for (uint32_t i = 0; i < SEG_COUNTERS; i++)
         out->counter[i] = atomic_load_explicit(&row->counter[i], memory_order_relaxed);
     read_breaker(source, seg_row(source->segment, governing), conf, out);

@@ -21,6 +21,7 @@ struct view_row {
     uint32_t reason;          /* enum reason */
     uint32_t connections;     /* of living owners */
     uint32_t queued;          /* of living owners, waiting for a slot */
+    uint32_t in_flight;       /* exchanges that hold a slot (bulkhead.unit = exchange), else the connections */
     uint32_t probes;          /* leases held by living owners */
     uint64_t changed_wall_ms; /* when the breaker entered its state, 0: never */
     bool is_open;             /* STATE_OPEN, and so the next two mean something */
@@ -39,6 +40,7 @@ struct view_source {
     struct liveness *liveness;
     const uint32_t *connections; /* by row */
     const uint32_t *queued;
+    const uint32_t *in_flight;
     uint64_t now_ns, wall_ns;
 };
 

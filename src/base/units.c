@@ -111,14 +111,28 @@ bool parse_factor(const char *text, size_t length, int64_t *ppm)
     return parse_with(factor_units, text, length, ppm);
 }
 
-bool parse_rate(const char *text, size_t length, int64_t *per_hour)
-{
-    return parse_with(rate_units, text, length, per_hour);
-}
-
 bool parse_size(const char *text, size_t length, int64_t *bytes)
 {
     return parse_with(size_units, text, length, bytes);
+}
+
+bool parse_rate(const char *text, size_t length, int64_t *per_hour)
+{
+    const char *slash = memchr(text, '/', length);
+    int64_t bytes, unit, product;
+    if (parse_with(rate_units, text, length, per_hour))
+        return true;
+    if (!slash || !parse_size(text, (size_t)(slash - text), &bytes))
+        return false;
+    char one[8] = "1"; /* of that unit of time */
+    size_t rest = length - (size_t)(slash - text);
+    if (rest >= sizeof one - 1)
+        return false;
+    memcpy(one + 1, slash, rest);
+    if (!parse_with(rate_units, one, rest + 1, &unit) || __builtin_mul_overflow(bytes, unit, &product))
+        return false;
+    *per_hour = product;
+    return true;
 }
 
 /* value / scale in decimal, without trailing zeros; scale is a power of ten. */

@@ -22,7 +22,7 @@ bool parse_factor(const char *text, size_t length, int64_t *ppm);
 /* "64KB" "1MB" "100B": bytes, K = 1024. */
 bool parse_size(const char *text, size_t length, int64_t *bytes);
 
-/* "100/s" "5/m" "10/h": events per hour. */
+/* "100/s" "5/m" "10/h" "64KB/s": events, or bytes, per hour. */
 bool parse_rate(const char *text, size_t length, int64_t *per_hour);
 
 /* The inverse, in the shortest exact form; out is at least 32 bytes and is returned. */

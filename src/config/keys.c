@@ -26,6 +26,7 @@ static const struct {
     [KIND_RATE] = {"a rate", "a rate with its unit (/s /m /h), such as 100/s"},
     [KIND_JITTER] = {"a jitter", "off, full, equal, decorrelated, 20% (both ways), +100ms, +100% or x0.5..1.5"},
     [KIND_BUDGET] = {"a budget", "a share, a rate and a time, such as 20% 10/s 10s"},
+    [KIND_AMOUNT] = {"a number or size", "a whole number, or a size with its unit (B KB MB), such as 64KB"},
     [KIND_WORD] = {"a word", "one of"},
     [KIND_SET] = {"words", "any of"},
     [KIND_TEXT] = {"a text", "a text"},
@@ -114,6 +115,8 @@ static bool parse_kind(int key, const char *text, size_t length, int64_t *value)
         return parse_duration(text, length, value);
     case KIND_COUNT:
         return parse_count(text, length, value);
+    case KIND_AMOUNT:
+        return parse_count(text, length, value) || parse_size(text, length, value);
     case KIND_PERCENT:
         return parse_percent(text, length, value);
     case KIND_FACTOR:
@@ -223,6 +226,7 @@ char *config_format_value(int key, int64_t value, char *out, size_t size)
         text_format(out, size, "%.*s", (int)length, word);
         return out;
     }
+    case KIND_AMOUNT:
     case KIND_COUNT:
     case KIND_TEXT:
         break;

@@ -50,18 +50,18 @@ static bool find_own(uint32_t row, struct account *account)
     return mine != NULL;
 }
 
-static bool find_row(int64_t per, enum account_unit unit, uint32_t row, const char *name, struct account *account)
+static bool find_row(int64_t per, uint16_t unit, uint32_t row, const char *name, struct account *account)
 {
     uint32_t uid = per == PER_UID ? geteuid() : UINT32_MAX;
-    struct row_key key = {.kind = ROW_ACCOUNT, .parent = row, .family = (uint16_t)unit, .name = name};
+    struct row_key key = {.kind = ROW_ACCOUNT, .parent = row, .family = unit, .name = name};
     memcpy(key.addr, &uid, sizeof uid);
     *account = (struct account){&host.segment, row, atomic_load(&host.owner)};
-    if (per == PER_UID || unit == ACCOUNT_EXCHANGES)
+    if (per == PER_UID || unit == ACCOUNT_OF_EXCHANGES)
         account->row = rows_get(&host.segment, &key);
     return account->row != ROW_NONE;
 }
 
-bool account_find(int64_t per, enum account_unit unit, uint32_t row, const char *name, struct account *account)
+bool account_find(int64_t per, uint16_t unit, uint32_t row, const char *name, struct account *account)
 {
     bool found = per == PER_PROCESS ? find_own(row, account) : find_row(per, unit, row, name, account);
     if (!found)

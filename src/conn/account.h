@@ -18,11 +18,10 @@ struct account {
     uint32_t owner; /* this process, in that segment's registry */
 };
 
-enum account_unit { ACCOUNT_CONNECTIONS, ACCOUNT_EXCHANGES };
-
 /* account_find(per, unit, row, name, account): the account of destination `row`, called name; per: PER_* of
- * policy/conf.h. False without memory or a free row: then there is no limit (counted as a doubt). */
-bool account_find(int64_t per, enum account_unit unit, uint32_t row, const char *name, struct account *account);
+ * policy/conf.h; unit: ACCOUNT_OF_*. False without memory or a free row: then there is no limit (counted as a doubt).
+ */
+bool account_find(int64_t per, uint16_t unit, uint32_t row, const char *name, struct account *account);
 
 /* account_after_fork(): in the child: what was the parent's alone is not the child's. */
 void account_after_fork(void);

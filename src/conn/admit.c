@@ -199,7 +199,7 @@ static enum verdict take_slots(struct attempt *attempt, bool *waited)
     if (conf->bulkhead_endpoint_limit > 0 && attempt->endpoint != attempt->row)
         verdict = take(attempt, SLOT_ENDPOINT, endpoint, conf->bulkhead_endpoint_limit, waited);
     if (verdict == VERDICT_ADMIT && shared &&
-        account_find(conf->bulkhead_per, ACCOUNT_CONNECTIONS, attempt->row, attempt->name, &share))
+        account_find(conf->bulkhead_per, ACCOUNT_OF_CONNECTIONS, attempt->row, attempt->name, &share))
         verdict = take(attempt, SLOT_SHARE, share, conf->bulkhead_limit, waited);
     if (verdict == VERDICT_ADMIT)
         verdict = take(attempt, SLOT_CONNECTION, whole, by_connection && !shared ? conf->bulkhead_limit : 0, waited);
@@ -215,7 +215,7 @@ static enum verdict take_turn(struct attempt *attempt)
     bool may_wait = conf->rate_max_wait_ns > 0 && conf->mode == MODE_ENFORCE && !kernel_nonblocking(attempt->fd);
     struct account account;
     if (conf->rate_limit <= 0 || conf->rate_unit != RATE_CONNECTIONS ||
-        !account_find(conf->rate_per, ACCOUNT_CONNECTIONS, attempt->row, attempt->name, &account))
+        !account_find(conf->rate_per, ACCOUNT_OF_CONNECTIONS, attempt->row, attempt->name, &account))
         return VERDICT_ADMIT;
     struct rate_step step = pace_turn(&account, conf, attempt->now_ns, may_wait);
     if (step.admitted && step.wait_ns > 0) {

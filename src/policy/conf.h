@@ -20,6 +20,7 @@ enum key_kind {
     KIND_RATE,
     KIND_JITTER,
     KIND_BUDGET,
+    KIND_AMOUNT,
     KIND_WORD,
     KIND_SET,
     KIND_TEXT

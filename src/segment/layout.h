@@ -113,6 +113,8 @@ struct seg_hist {
 
 /* A destination ("*"), one endpoint of it, or an account of its bulkhead or rate limit (conn/account.h). */
 enum { ROW_FREE = 0, ROW_DESTINATION = 1, ROW_ENDPOINT = 2, ROW_ACCOUNT = 3 };
+/* What an account counts: seg_row.family of such a row. */
+enum { ACCOUNT_OF_CONNECTIONS, ACCOUNT_OF_EXCHANGES };
 /* claim: 0 free, {hash of the key:62, 1} being filled, {hash, 3} ready. Whoever meets a row of its own hash
  * that is not ready fills it as well: all bytes follow from the key, so a dead claimer costs nothing. */
 #define ROW_CLAIMED 1ull

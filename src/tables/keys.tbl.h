@@ -6,6 +6,7 @@
  * field    member of struct conf (always int64_t); its suffix carries the unit
  * KIND     DURATION (ns), COUNT, PERCENT (parts per million), FACTOR (parts per million),
  *          RATE (events, or bytes, per hour), WORD (index into words), SET (bit i: word i; "none" is no bit),
+ *          AMOUNT (a number, or a size in bytes),
  *          JITTER, BUDGET (policy/retry.h), TEXT (offset into the rules' string pool, 0 = none)
  * default  in the syntax of the file; the name of another key means "the value of that key"
  * min,max  likewise; values outside are errors. "off" is legal where words holds "off"
@@ -110,7 +111,7 @@ KEY(retry_replay, "retry.replay", WORD, "off", "", "", "off idempotent",
     "send a request that may be repeated again when its connection fails before an answer")
 KEY(rate_limit, "rate.limit", RATE, "off", "1/h", "1000000000/s", "off",
     "connects, exchanges or bytes for each unit of time")
-KEY(rate_burst, "rate.burst", COUNT, "off", "1", "1000000000", "off",
+KEY(rate_burst, "rate.burst", AMOUNT, "off", "1", "1000000000", "off",
     "so many at once after a pause; off: one second's worth")
 KEY(rate_max_wait_ns, "rate.max_wait", DURATION, "0s", "0s", "1h", "",
     "how long a blocking connect may wait for its turn")

@@ -137,6 +137,13 @@ static const struct {
     {parse_size, NULL, "100B", 100, NULL},
     {parse_size, NULL, "0.5KB", 512, NULL},
     {parse_size, NULL, "100", -1, NULL},
+    {parse_rate, NULL, "64KB/s", 65536ll * 3600, NULL},
+    {parse_rate, NULL, "1MB/m", 60 << 20, NULL},
+    {parse_rate, NULL, "64KB", -1, NULL},
+    {parse_rate, NULL, "64KB/", -1, NULL},
+    {parse_rate, NULL, "64KB/day", -1, NULL},
+    {parse_rate, NULL, "/s", -1, NULL},
+    {parse_rate, NULL, "9000000000000000KB/s", -1, NULL},
 };
 
 static void test_units(void)
@@ -378,12 +385,16 @@ static void test_observation_words(void)
 
 static void test_numbers(int key)
 {
-    static const char *const nouns[] = {"a duration", "a whole number", "a percentage", "a number", "a rate"};
+    static const char *const nouns[] = {"a duration", "a whole number", "a percentage",
+                                        "a number",   "a rate",         [KIND_AMOUNT] = "a number or size"};
     static const char *const wants[] = {"a duration with its unit (us ms s m h), such as 5s",
-                                        "a whole number, such as 5", "a percentage with its sign, such as 50%",
+                                        "a whole number, such as 5",
+                                        "a percentage with its sign, such as 50%",
                                         "a number without a unit, such as 2 or 1.5",
-                                        "a rate with its unit (/s /m /h), such as 100/s"};
-    static const char *const wrong_units[] = {"5%", "5s", "5ms", "5s", "5s"};
+                                        "a rate with its unit (/s /m /h), such as 100/s",
+                                        [KIND_AMOUNT] =
+                                            "a whole number, or a size with its unit (B KB MB), such as 64KB"};
+    static const char *const wrong_units[] = {"5%", "5s", "5ms", "5s", "5s", [KIND_AMOUNT] = "5s"};
     const struct key_info *info = &key_info[key];
     bool off = strcmp(info->words, "off") == 0;
     int64_t low = 0, high = 0;
@@ -408,6 +419,10 @@ static void test_numbers(int key)
         CHECK_INT(value_of(0, key), CONF_OFF);
     } else {
         check_value_refused(key, "off", wants[info->kind]);
+    }
+    if (info->kind == KIND_AMOUNT) {
+        CHECK(compile_key(key, "64KB"));
+        CHECK_INT(value_of(0, key), 65536);
     }
 }
 
