@@ -22,7 +22,7 @@ class Slow(Scripted):
         while data := connection.recv(4096):
             self.waiting += 1
             turn = self.waiting
-            wait_until(lambda: self.released >= turn or self.stopping, 20)
+            wait_until(lambda: self.released >= turn or self.stopping.is_set(), 20)
             connection.sendall(data)
 
 
