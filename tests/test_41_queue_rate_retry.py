@@ -30,9 +30,10 @@ def release(child):
 
 
 def counter(resil, name):
-    """0 as long as nobody has made the segment."""
+    """0 as long as nobody has made the segment, or published its rules."""
     result = resil.resctl("status", "--json")
-    return 0 if result.status == 3 else json.loads(result.out)["destinations"][0]["counters"][name]
+    rows = [] if result.status == 3 else json.loads(result.out)["destinations"]
+    return rows[0]["counters"][name] if rows else 0
 
 
 def end(resil, child):

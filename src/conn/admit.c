@@ -10,6 +10,7 @@
 #include "base/prng.h"
 #include "config/match.h"
 #include "conn/account.h"
+#include "conn/claim.h"
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/kernel.h"
@@ -134,112 +135,49 @@ static void give_back_admission(struct attempt *attempt)
     gate_give_back(&gate, &attempt->admission);
 }
 
-/* observe mode, or RESIL_DISABLE: the slot is taken all the same, for the count to be right. */
-static void count_would_reject(const struct attempt *attempt, const struct account *account, int64_t limit)
-{
-    uint64_t word = atomic_load(&seg_row(account->segment, account->row)->account);
-    if (limit > 0 && ledger_count(word) > (uint64_t)limit)
-        seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_would_reject, 1);
-}
-
-/* One of the slots. Nobody waits with a probe's lease in hand: *waited tells that the breaker is to be asked again. */
-static enum verdict take(struct attempt *attempt, enum slot_kind kind, struct account account, int64_t limit,
-                         bool *waited)
-{
-    const struct conf *conf = &attempt->destination->conf;
-    bool enforced = conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_BULKHEAD);
-    struct held *held = &attempt->held[kind];
-    uint64_t expiry_ns;
-    struct slot_wish wish = {
-        .conf = conf,
-        .account = account,
-        .endpoint = attempt->endpoint,
-        .fd = attempt->fd,
-        .cookie = attempt->cookie,
-        .now_ns = attempt->now_ns,
-        .end_ns = attempt->end_ns,
-        .limit = enforced ? limit : 0,
-        .may_queue = enforced && limit > 0 && conf->bulkhead_queue > 0 && !kernel_nonblocking(attempt->fd),
-    };
-    enum ledger_result result = slots_take(&wish, held, &expiry_ns);
-    switch (result) {
-    case LEDGER_QUEUED:
-        give_back_admission(attempt);
-        *waited = true;
-        return slots_wait(&wish, held, expiry_ns);
-    case LEDGER_FULL_ACCOUNT:
-    case LEDGER_FULL_QUEUE:
-        if (applies(attempt))
-            return result == LEDGER_FULL_QUEUE ? VERDICT_QUEUE_FULL : VERDICT_BULKHEAD_FULL;
-        wish.limit = 0;
-        wish.may_queue = false;
-        slots_take(&wish, held, &expiry_ns);
-        return VERDICT_ADMIT;
-    case LEDGER_FULL_TABLE:
-        atomic_fetch_add(&seg_header(&host.segment)->dropped, 1);
-        return VERDICT_ADMIT;
-    case LEDGER_OK:
-        break;
-    }
-    if (!enforced)
-        count_would_reject(attempt, &account, limit);
-    return VERDICT_ADMIT;
-}
-
-/* Every slot that an open connection holds. */
-static enum verdict take_slots(struct attempt *attempt, bool *waited)
-{
-    const struct conf *conf = &attempt->destination->conf;
-    const struct account whole = {&host.segment, attempt->row, atomic_load(&host.owner)};
-    const struct account endpoint = {&host.segment, attempt->endpoint, whole.owner};
-    bool by_connection = conf->bulkhead_unit == BULKHEAD_CONNECTION;
-    bool shared = by_connection && conf->bulkhead_per != PER_HOST && conf->bulkhead_limit > 0;
-    struct account share;
-    enum verdict verdict = VERDICT_ADMIT;
-    if (conf->bulkhead_endpoint_limit > 0 && attempt->endpoint != attempt->row)
-        verdict = take(attempt, SLOT_ENDPOINT, endpoint, conf->bulkhead_endpoint_limit, waited);
-    if (verdict == VERDICT_ADMIT && shared &&
-        account_find(conf->bulkhead_per, ACCOUNT_OF_CONNECTIONS, attempt->row, attempt->name, &share))
-        verdict = take(attempt, SLOT_SHARE, share, conf->bulkhead_limit, waited);
-    if (verdict == VERDICT_ADMIT)
-        verdict = take(attempt, SLOT_CONNECTION, whole, by_connection && !shared ? conf->bulkhead_limit : 0, waited);
-    if (*waited)
-        attempt->now_ns = clock_now_ns();
-    return verdict;
-}
-
-/* A turn of the rate limiter; a blocking call may be told to wait for it. */
+/* A turn of the rate limiter: a blocking call sleeps until its turn, another one is told to come back then. */
 static enum verdict take_turn(struct attempt *attempt)
 {
     const struct conf *conf = &attempt->destination->conf;
-    bool may_wait = conf->rate_max_wait_ns > 0 && conf->mode == MODE_ENFORCE && !kernel_nonblocking(attempt->fd);
+    bool may_wait = conf->rate_max_wait_ns > 0 && conf->mode == MODE_ENFORCE;
     struct account account;
-    if (conf->rate_limit <= 0 || conf->rate_unit != RATE_CONNECTIONS ||
+    if (attempt->turn_ns) { /* it was told so */
+        bool due = attempt->now_ns >= attempt->turn_ns;
+        attempt->turn_ns = due ? 0 : attempt->turn_ns;
+        return due ? VERDICT_ADMIT : VERDICT_WAIT;
+    }
+    if (attempt->queued || conf->rate_limit <= 0 || conf->rate_unit != RATE_CONNECTIONS ||
         !account_find(conf->rate_per, ACCOUNT_OF_CONNECTIONS, attempt->row, attempt->name, &account))
         return VERDICT_ADMIT;
     struct rate_step step = pace_turn(&account, conf, attempt->now_ns, may_wait);
-    if (step.admitted && step.wait_ns > 0) {
+    if (!step.admitted)
+        return applies(attempt) ? VERDICT_RATE : VERDICT_ADMIT;
+    if (step.wait_ns > 0 && !attempt->blocking) {
+        attempt->turn_ns = attempt->wait_until_ns = attempt->now_ns + step.wait_ns;
+        return VERDICT_WAIT;
+    }
+    if (step.wait_ns > 0) {
         inject_sleep((int64_t)step.wait_ns);
         attempt->now_ns = clock_now_ns();
     }
-    return step.admitted || !applies(attempt) ? VERDICT_ADMIT : VERDICT_RATE;
+    return VERDICT_ADMIT;
 }
 
-/* Breaker, then bulkhead; with order = bulkhead-outside the other way round. What an earlier attempt of the same call
- * left in our hands (DESIGN: order) is not asked for again. */
+/* Breaker, then bulkhead; with order = bulkhead-outside the other way round, and likewise when the call comes back from
+ * its queue: nobody waits there with a probe's lease in hand. What an earlier attempt of the same call kept (order) is
+ * not asked for again. */
 static enum verdict ask_both(struct attempt *attempt)
 {
+    bool slots_first = attempt->queued || attempt->destination->conf.order == ORDER_BULKHEAD_OUTSIDE;
     bool waited = false;
-    enum verdict verdict = VERDICT_ADMIT;
-    bool slots_first = attempt->destination->conf.order == ORDER_BULKHEAD_OUTSIDE;
-    if (slots_first && !attempt->has_slots)
-        verdict = take_slots(attempt, &waited);
+    enum verdict verdict = slots_first ? claim_slots(attempt, &waited) : VERDICT_ADMIT;
     if (verdict == VERDICT_ADMIT && !attempt->has_admission)
         verdict = ask_breaker(attempt);
     if (slots_first || verdict != VERDICT_ADMIT)
         return verdict;
-    waited = false;
-    verdict = take_slots(attempt, &waited);
+    verdict = claim_slots(attempt, &waited);
+    if (waited)
+        give_back_admission(attempt);
     return verdict == VERDICT_ADMIT && waited ? ask_breaker(attempt) : verdict;
 }
 
@@ -248,6 +186,9 @@ enum verdict admit_ask(struct attempt *attempt)
     enum verdict verdict = take_turn(attempt);
     if (verdict == VERDICT_ADMIT)
         verdict = ask_both(attempt);
+    if (verdict == VERDICT_WAIT)
+        return verdict;
+    attempt->queued = false;
     if (verdict == VERDICT_ADMIT) {
         attempt->has_slots = attempt->has_admission = false; /* the record's from here on */
         return verdict;
@@ -294,13 +235,19 @@ void admit_announce(uint32_t endpoint, enum verdict verdict, int error, uint64_t
     host_log("%s %s: refused: %s", row->name, row->label, verdict_names[verdict]);
 }
 
-int admit_refuse(const struct attempt *attempt, enum verdict verdict)
+int admit_error(const struct attempt *attempt, enum verdict verdict)
 {
     static const int errnos[] = {ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNABORTED, ECONNRESET};
-    const struct conf *conf = &attempt->destination->conf;
-    int error = errnos[conf->reject_errno];
+    int error = errnos[attempt->destination->conf.reject_errno];
     admit_announce(attempt->endpoint, verdict, error, attempt->now_ns);
-    if (conf->reject_delay_ns > 0 && !kernel_nonblocking(attempt->fd))
+    return error;
+}
+
+int admit_refuse(const struct attempt *attempt, enum verdict verdict)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    int error = admit_error(attempt, verdict);
+    if (conf->reject_delay_ns > 0 && attempt->blocking)
         inject_sleep(conf->reject_delay_ns);
     errno = error;
     return -1;

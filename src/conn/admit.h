@@ -14,7 +14,10 @@
 /* A connect call on its way. */
 struct attempt {
     int fd;
+    bool blocking;
     struct address to;
+    struct sockaddr_storage addr; /* as the kernel is to get it */
+    socklen_t length;
     const struct rules *rules;
     const struct rule_destination *destination;
     uint32_t index; /* of the destination in the rules */
@@ -29,6 +32,14 @@ struct attempt {
     uint64_t cookie;
     uint64_t end_ns; /* of the whole call (timeout.total), 0 = none */
     bool refused;    /* the last try was refused by us */
+    /* Retries (conn/retry.h). */
+    uint32_t retries;  /* made so far */
+    uint64_t delay_ns; /* the delay before the last one */
+    int error;         /* of the last attempt that was made: a retry that we refuse ourselves does not hide it */
+    /* Waits of a call that must not sleep (conn/pending.h): when to ask again; the promised turn of the rate limiter;
+     * the end of the wait in the queue. */
+    uint64_t wait_until_ns, turn_ns, queue_end_ns;
+    bool queued;
 };
 
 /* The destination of connections that no rule names and only RESIL_CHAOS strikes. */
@@ -38,7 +49,8 @@ extern const struct rule_destination admit_chaos_destination;
  * no destination matches. */
 bool admit_find(struct attempt *attempt);
 
-/* admit_ask(attempt): rate, breaker, bulkhead. ADMIT: admission and slots are held. */
+/* admit_ask(attempt): rate, breaker, bulkhead. ADMIT: admission and slots are held. WAIT (only where attempt->blocking
+ * is false): ask again at attempt->wait_until_ns; until then the attempt holds its place. */
 enum verdict admit_ask(struct attempt *attempt);
 void admit_give_back(struct attempt *attempt); /* what it holds */
 
@@ -54,6 +66,9 @@ void admit_announce(uint32_t endpoint, enum verdict verdict, int error, uint64_t
 
 /* admit_refuse(attempt, verdict): tells the operator, returns -1 with the destination's errno. */
 int admit_refuse(const struct attempt *attempt, enum verdict verdict);
+
+/* admit_error(attempt, verdict): likewise, and the errno of it. */
+int admit_error(const struct attempt *attempt, enum verdict verdict);
 
 struct gate admit_gate(const struct attempt *attempt);
 

@@ -14,11 +14,13 @@
 #include "conn/inject.h"
 #include "conn/kernel.h"
 #include "conn/names.h"
-#include "conn/pace.h"
+#include "conn/pending.h"
+#include "conn/record.h"
 #include "conn/park.h"
 #include "conn/retry.h"
 #include "conn/timer.h"
 #include "conn/track.h"
+#include "policy/classify.h"
 #include "real/raw.h"
 #include "real/real.h"
 
@@ -43,105 +45,36 @@ static bool is_stream(int fd)
     return raw_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
 }
 
-static void draw_faults(struct conn *conn, const struct attempt *attempt)
-{
-    bool named = attempt->rules && attempt->destination != &admit_chaos_destination;
-    const char *spec = named ? rules_text(attempt->rules, attempt->destination->conf.chaos) : "";
-    if ((host.disabled & DISABLE_CHAOS) || strcmp(spec, "deny") == 0)
-        return;
-    inject_draw(conn, &host.faults, attempt->name);
-    const struct faults *faults = *spec && !conn->struck ? host_rule_faults(attempt->rules, attempt->index) : NULL;
-    if (faults)
-        inject_draw(conn, faults, attempt->name);
-}
-
-/* The record of an admitted attempt; NULL when there is no memory for it: then everything is given back and the call
- * passes through. */
-static struct conn *open_record(struct attempt *attempt)
-{
-    struct conn *conn = conn_new(attempt->fd);
-    if (!conn || !conn_install(conn, attempt->fd)) {
-        if (conn)
-            conn_recycle(conn);
-        admit_give_back(attempt);
-        atomic_fetch_add(&seg_header(&host.segment)->dropped, 1);
-        return NULL;
-    }
-    conn->cookie = attempt->cookie;
-    conn->end_ns = attempt->end_ns;
-    conn->is_unix = attempt->to.family == AF_UNIX;
-    conn->row = attempt->row;
-    conn->endpoint = attempt->endpoint;
-    conn->conf = &attempt->destination->conf;
-    memcpy(conn->held, attempt->held, sizeof conn->held);
-    memset(attempt->held, 0, sizeof attempt->held);
-    conn->admission = attempt->admission;
-    conn->ordinal = atomic_fetch_add(&host.ordinal, 1);
-    atomic_store(&conn->admission_open, 1);
-    atomic_store(&conn->started_ns, attempt->now_ns);
-    atomic_store(&conn->state, CONN_CONNECTING);
-    conn->outer = attempt->outer;
-    if (conn->conf->breaker_success_on == SUCCESS_ON_CONNECT)
-        timer_slow(conn, attempt->now_ns);
-    pace_open(conn, attempt->name);
-    draw_faults(conn, attempt);
-    deadline_note(conn->conf);
-    return conn;
-}
-
-static int64_t limit_ns(const struct conn *conn)
-{
-    const struct conf *conf = conn->conf;
-    int64_t limit = conn->admission.ticket.probe ? conf->timeout_probe_ns : conf->timeout_connect_ns;
-    uint64_t end_ns = conn->end_ns, started_ns = atomic_load(&conn->started_ns);
-    if (end_ns) {
-        int64_t rest_ns = end_ns > started_ns ? (int64_t)(end_ns - started_ns) : 1;
-        limit = limit <= 0 || rest_ns < limit ? rest_ns : limit;
-    }
-    return conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_TIMEOUT) ? limit : 0;
-}
-
-/* What the call keeps for its next attempt (order). */
-static void keep(struct attempt *attempt, struct conn *conn)
-{
-    if ((conn->outer & OUTER_BREAKER) && atomic_exchange(&conn->admission_open, 0)) {
-        attempt->admission = conn->admission;
-        attempt->kept = (enum outcome)conn->kept;
-        attempt->has_admission = true;
-    }
-    if (conn->outer & OUTER_SLOTS) {
-        memcpy(attempt->held, conn->held, sizeof attempt->held);
-        memset(conn->held, 0, sizeof conn->held);
-        attempt->has_slots = true;
-    }
-}
-
 /* The record of a connect that failed is not needed any more. attempt: the call that it belongs to, NULL when that one
  * returned long ago. */
 static void drop(struct attempt *attempt, int fd, int error)
 {
     struct conn *conn = conn_take(fd);
     if (conn && attempt)
-        keep(attempt, conn);
+        record_keep(conn, attempt);
     if (conn)
         track_release(conn);
     errno = error;
 }
 
-/* What the real connect answered, told to the record. */
+/* What the real connect answered, told to the record. attempt: as above. */
 static int conclude(struct attempt *attempt, struct conn *conn, int fd, int result)
 {
     int error = errno;
-    bool pending = result != 0 && (error == EINPROGRESS || error == EALREADY || error == EINTR);
-    if (result == 0 || pending)
+    bool waits = result != 0 && (error == EINPROGRESS || error == EALREADY || error == EINTR);
+    if (result == 0 || (waits && !atomic_load(&conn->has_call)))
         conn->outer = 0; /* the connection's own from here on */
     if (result == 0) {
         track_connected(conn, clock_now_ns());
         return 0;
     }
-    if (pending) {
-        timer_start(conn, atomic_load(&conn->started_ns), limit_ns(conn));
+    if (waits) {
+        timer_start(conn, atomic_load(&conn->started_ns), record_limit_ns(conn));
         errno = error;
+        return -1;
+    }
+    if (pending_retry(conn, fd, error, classify_connect(error, conn->is_unix))) {
+        errno = attempt ? EINPROGRESS : EALREADY;
         return -1;
     }
     track_connect_failed(conn, error, clock_now_ns()); /* nothing when it was our own timeout */
@@ -168,20 +101,19 @@ static bool inject_connect(struct attempt *attempt, struct conn *conn, bool bloc
     return false;
 }
 
-static int call(struct attempt *attempt, struct conn *conn, const struct sockaddr *addr, socklen_t length)
+static int call(struct attempt *attempt, struct conn *conn)
 {
     int result, fd = attempt->fd;
-    bool blocking = !kernel_nonblocking(fd);
+    const struct sockaddr *addr = (const struct sockaddr *)&attempt->addr;
     int saved = errno;
-    atomic_store(&conn->blocking, blocking);
-    if (inject_connect(attempt, conn, blocking, &result))
+    if (inject_connect(attempt, conn, attempt->blocking, &result))
         return result;
     errno = saved;
-    if (blocking) {
+    if (attempt->blocking) {
         block_install(conn, fd);
-        return conclude(attempt, conn, fd, block_connect(conn, fd, addr, length, limit_ns(conn)));
+        return conclude(attempt, conn, fd, block_connect(conn, fd, addr, attempt->length, record_limit_ns(conn)));
     }
-    result = real.connect(fd, addr, length);
+    result = real.connect(fd, addr, attempt->length);
     if (result == 0 && park_holds(conn)) {
         errno = EINPROGRESS; /* connected at once, but not for the application before its time */
         result = -1;
@@ -189,43 +121,70 @@ static int call(struct attempt *attempt, struct conn *conn, const struct sockadd
     return conclude(attempt, conn, fd, result);
 }
 
-static int try_connect(struct attempt *attempt, const struct sockaddr *addr, socklen_t length)
+/* Admission said WAIT, but the descriptor cannot be parked: then there is no place. */
+static int refuse_waiting(struct attempt *attempt)
 {
-    enum verdict verdict = admit_ask(attempt);
-    attempt->refused = verdict != VERDICT_ADMIT;
-    if (attempt->refused)
-        return admit_refuse(attempt, verdict);
-    seg_count(seg_row(&host.segment, attempt->endpoint), COUNTER_attempts, 1);
-    struct conn *conn = open_record(attempt);
-    return conn ? call(attempt, conn, addr, length) : real.connect(attempt->fd, addr, length);
+    enum verdict verdict = attempt->turn_ns ? VERDICT_RATE : VERDICT_QUEUE_FULL;
+    attempt->refused = true;
+    admit_give_back(attempt);
+    return admit_refuse(attempt, verdict);
 }
 
-static int first_connect(struct attempt *attempt, const struct sockaddr *addr, socklen_t length)
+static int try_connect(struct attempt *attempt)
+{
+    enum verdict verdict = admit_ask(attempt);
+    attempt->refused = verdict != VERDICT_ADMIT && verdict != VERDICT_WAIT;
+    if (attempt->refused)
+        return admit_refuse(attempt, verdict);
+    if (verdict == VERDICT_WAIT)
+        return pending_wait(attempt) ? -1 : refuse_waiting(attempt);
+    struct conn *conn = record_new(attempt);
+    if (!conn) {
+        admit_give_back(attempt);
+        return real.connect(attempt->fd, (const struct sockaddr *)&attempt->addr, attempt->length);
+    }
+    record_begin(conn, attempt);
+    if (!attempt->blocking && attempt->destination->conf.retry_attempts > 1)
+        pending_keep(conn, attempt);
+    return call(attempt, conn);
+}
+
+static void begin_call(struct attempt *attempt)
 {
     const struct conf *conf = &attempt->destination->conf;
-    uint64_t delay_ns = 0;
-    uint32_t retries = 0;
     attempt->cookie = kernel_cookie(attempt->fd);
+    attempt->blocking = !kernel_nonblocking(attempt->fd);
     if (conf->timeout_total_ns > 0 && conf->mode == MODE_ENFORCE)
         attempt->end_ns = attempt->now_ns + (uint64_t)conf->timeout_total_ns;
-    if (conf->retry_attempts > 1 && !kernel_nonblocking(attempt->fd))
+    if (conf->retry_attempts > 1)
         attempt->outer = conf->order == ORDER_BREAKER_OUTSIDE    ? OUTER_BREAKER
                          : conf->order == ORDER_BULKHEAD_OUTSIDE ? OUTER_SLOTS
                                                                  : 0;
-    int result = try_connect(attempt, addr, length);
-    int error = errno; /* a retry that we refuse ourselves does not hide why the call failed */
     retry_count_call(attempt);
-    while (result != 0 && retry_wait(attempt, retries + 1, error, &delay_ns)) {
-        retries++;
-        result = try_connect(attempt, addr, length);
+}
+
+static int first_connect(struct attempt *attempt)
+{
+    uint64_t wait_ns;
+    begin_call(attempt);
+    int result = try_connect(attempt);
+    attempt->error = errno; /* a retry that we refuse ourselves does not hide why the call failed */
+    if (!attempt->blocking)
+        return result;
+    while (result != 0 && retry_next(attempt, attempt->error, &wait_ns)) {
+        inject_sleep((int64_t)wait_ns);
+        attempt->now_ns = clock_now_ns();
+        retry_count(attempt);
+        result = try_connect(attempt);
         if (!attempt->refused)
-            error = errno;
+            attempt->error = errno;
     }
+    int error = result == 0 ? errno : attempt->error;
     if (result == 0 || error != EINPROGRESS)
-        retry_ended(attempt, retries, result == 0);
+        retry_ended(attempt, result == 0);
     if (attempt->has_admission || attempt->has_slots)
         admit_settle(attempt);
-    errno = result == 0 ? errno : error;
+    errno = error;
     return result;
 }
 
@@ -239,6 +198,7 @@ static int connect_again(struct conn *conn, int fd, const struct sockaddr *addr,
         return -1;
     }
     if (park_holds(conn)) {
+        deadline_fire(clock_now_ns()); /* for a program that asks again and again and never waits */
         errno = EALREADY;
         return -1;
     }
@@ -291,9 +251,11 @@ int attempt_connect(int fd, const struct sockaddr *addr, socklen_t length)
     bool ours = address_read(&attempt.to, addr, length) && conn_of(fd) == NULL &&
                 (attempt.to.family == AF_UNIX ? is_stream(fd) : is_tcp(fd)) && host_attach() && !host_off();
     if (ours) {
+        memcpy(&attempt.addr, addr, length);
+        attempt.length = length;
         attempt.now_ns = clock_now_ns();
         ours = admit_find(&attempt);
     }
     errno = saved;
-    return ours ? first_connect(&attempt, addr, length) : real.connect(fd, addr, length);
+    return ours ? first_connect(&attempt) : real.connect(fd, addr, length);
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "conn/account.h"
+#include "conn/admit.h"
 #include "conn/slots.h"
 #include "policy/conf.h"
 #include "segment/gate.h"
@@ -62,6 +63,10 @@ struct conn {
     _Atomic int32_t error;            /* of EXPIRED */
     _Atomic uint32_t exchanges;       /* opened so far */
     _Atomic uint64_t exchange_bytes;  /* written in this exchange */
+    /* A connect call that goes on behind the application's back (conn/pending.h). */
+    _Atomic uint32_t has_call; /* 1: call is kept */
+    _Atomic uint32_t pending;  /* PENDING_*; who made it BUSY owns call */
+    struct attempt call;
     /* Limits of exchanges (conn/pace.h). */
     uint32_t paced; /* PACE_* */
     struct account slot_account, rate_account;

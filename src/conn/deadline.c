@@ -8,6 +8,7 @@
 #include "conn/exchange.h"
 #include "conn/pace.h"
 #include "conn/park.h"
+#include "conn/pending.h"
 #include "conn/timer.h"
 #include "conn/track.h"
 
@@ -55,7 +56,7 @@ void deadline_fire(uint64_t now_ns)
     /* Whoever arms from here on lowers UINT64_MAX again and is not lost. */
     atomic_compare_exchange_strong(&bound_ns, &reached, UINT64_MAX);
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
-        if (park_is_due(conn, now_ns) && !pace_again(conn, now_ns))
+        if (park_is_due(conn, now_ns) && !pace_again(conn, now_ns) && !pending_due(conn, now_ns))
             park_end(conn);
         exchange_slow(conn, now_ns);
         track_expire(conn, now_ns);

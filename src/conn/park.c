@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "conn/conn.h"
 #include "conn/deadline.h"
+#include "conn/pending.h"
 #include "real/raw.h"
 
 enum { EPOLL_NONE = 0, EPOLL_SEVERAL = -1 };
@@ -58,9 +59,40 @@ void park_end(struct conn *conn)
         control(conn, EPOLL_CTL_ADD, atomic_load(&conn->fd));
 }
 
+bool park_epoll_is_plain(uint32_t events)
+{
+    return (events & (EPOLLONESHOT | EPOLLEXCLUSIVE)) == 0;
+}
+
+bool park_is_registered(const struct conn *conn, int epfd, uint64_t data)
+{
+    return atomic_load_explicit(&conn->epoll_fd, memory_order_relaxed) == epfd + 1 &&
+           atomic_load_explicit(&conn->epoll_data, memory_order_relaxed) == data;
+}
+
+enum { SETS = 256 };
+static _Atomic uint32_t waiting[SETS]; /* threads inside epoll_wait; a thread that is cancelled there stays counted */
+
+void park_wait_begin(int epfd)
+{
+    atomic_fetch_add_explicit(&waiting[(unsigned)epfd % SETS], 1, memory_order_relaxed);
+}
+
+void park_wait_end(int epfd)
+{
+    atomic_fetch_sub_explicit(&waiting[(unsigned)epfd % SETS], 1, memory_order_relaxed);
+}
+
+bool park_is_shared(const struct conn *conn)
+{
+    int32_t epoll_fd = atomic_load(&conn->epoll_fd);
+    return epoll_fd > EPOLL_NONE &&
+           atomic_load_explicit(&waiting[(unsigned)(epoll_fd - 1) % SETS], memory_order_relaxed) > 1;
+}
+
 static void record(struct conn *conn, int epfd, const struct epoll_event *event)
 {
-    bool plain = (event->events & (EPOLLONESHOT | EPOLLEXCLUSIVE)) == 0;
+    bool plain = park_epoll_is_plain(event->events);
     atomic_store(&conn->epoll_events, event->events);
     atomic_store(&conn->epoll_data, event->data.u64);
     atomic_store(&conn->epoll_fd, plain ? epfd + 1 : EPOLL_SEVERAL);
@@ -72,6 +104,11 @@ bool park_epoll_ctl(struct conn *conn, int epfd, int operation, const struct epo
     if (!park_holds(conn) || (known > EPOLL_NONE && known != epfd + 1))
         return false;
     bool registered = known == epfd + 1;
+    if (operation != EPOLL_CTL_DEL && !park_epoll_is_plain(event->events)) {
+        pending_abort(conn); /* such a registration cannot be kept back */
+        park_end(conn);
+        return false;
+    }
     *result = 0;
     if (operation == EPOLL_CTL_ADD && !registered) {
         record(conn, epfd, event);

@@ -14,12 +14,22 @@
 
 struct conn;
 
+/* park_epoll_is_plain(events): whether a registration of this kind can be taken back and restored. */
+bool park_epoll_is_plain(uint32_t events);
+
 /* park_begin(conn, fd, until_ns): false when it cannot be parked. */
 bool park_begin(struct conn *conn, int fd, uint64_t until_ns);
 bool park_is_due(const struct conn *conn, uint64_t now_ns);
 /* park_prolong(conn, until_ns): a parked descriptor stays so for longer. */
 void park_prolong(struct conn *conn, uint64_t until_ns);
 void park_end(struct conn *conn);
+/* park_is_registered(conn, epfd, data): whether its one registration is in that set, with that data. */
+bool park_is_registered(const struct conn *conn, int epfd, uint64_t data);
+/* Threads that wait for one epoll set: park_is_shared(conn) when there are several for that of this connection, so that
+ * what one of them takes back another may have seen. Sets whose numbers are equal modulo 256 count as one. */
+void park_wait_begin(int epfd);
+void park_wait_end(int epfd);
+bool park_is_shared(const struct conn *conn);
 bool park_holds(const struct conn *conn);
 
 /* park_epoll_ctl(conn, ...): before the real call. True when the call is done (recorded): *result is its return value.

@@ -2,13 +2,9 @@
  * Retries: only inside connect(), where nothing of the application has been sent. */
 #include "conn/retry.h"
 
-#include <errno.h>
-
 #include "base/clock.h"
 #include "base/prng.h"
 #include "conn/host.h"
-#include "conn/inject.h"
-#include "conn/kernel.h"
 #include "policy/classify.h"
 #include "policy/retry.h"
 
@@ -46,33 +42,36 @@ void retry_count_call(const struct attempt *attempt)
         add_to_budget(attempt, false);
 }
 
-static bool wanted(const struct attempt *attempt, uint32_t number, int error)
+static bool wanted(const struct attempt *attempt, int error)
 {
     const struct conf *conf = &attempt->destination->conf;
-    return number < (uint64_t)conf->retry_attempts && conf->mode == MODE_ENFORCE && !attempt->refused &&
-           retry_wanted(conf, classify_connect(error, attempt->to.family == AF_UNIX), error) &&
-           !kernel_nonblocking(attempt->fd);
+    return attempt->retries + 1 < (uint64_t)conf->retry_attempts && conf->mode == MODE_ENFORCE && !attempt->refused &&
+           retry_wanted(conf, classify_connect(error, attempt->to.family == AF_UNIX), error);
 }
 
-bool retry_wait(struct attempt *attempt, uint32_t number, int error, uint64_t *delay_ns)
+bool retry_next(struct attempt *attempt, int error, uint64_t *wait_ns)
 {
-    if (!wanted(attempt, number, error))
+    if (!wanted(attempt, error))
         return false;
-    uint64_t random = prng_at(clock_now_ns(), attempt->cookie, number);
-    uint64_t wait_ns = retry_delay_ns(&attempt->destination->conf, number, *delay_ns, random);
-    bool in_time = attempt->end_ns == 0 || clock_now_ns() + wait_ns < attempt->end_ns;
+    uint32_t number = attempt->retries + 1;
+    uint64_t now_ns = clock_now_ns(), random = prng_at(now_ns, attempt->cookie, number);
+    *wait_ns = retry_delay_ns(&attempt->destination->conf, number, attempt->delay_ns, random);
+    bool in_time = attempt->end_ns == 0 || now_ns + *wait_ns < attempt->end_ns;
     if (!in_time || !budget_has_room(attempt))
         return false;
-    inject_sleep((int64_t)wait_ns);
-    *delay_ns = wait_ns;
-    attempt->now_ns = clock_now_ns();
-    add_to_budget(attempt, true);
-    count(attempt, COUNTER_retries);
+    attempt->delay_ns = *wait_ns;
     return true;
 }
 
-void retry_ended(const struct attempt *attempt, uint32_t retries, bool ok)
+void retry_count(struct attempt *attempt)
 {
-    if (retries > 0 || (!ok && attempt->destination->conf.retry_attempts > 1 && !attempt->refused))
+    attempt->retries++;
+    add_to_budget(attempt, true);
+    count(attempt, COUNTER_retries);
+}
+
+void retry_ended(const struct attempt *attempt, bool ok)
+{
+    if (attempt->retries > 0 || (!ok && attempt->destination->conf.retry_attempts > 1 && !attempt->refused))
         count(attempt, ok ? COUNTER_retries_ok : COUNTER_retries_exhausted);
 }

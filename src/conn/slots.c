@@ -39,6 +39,8 @@ enum ledger_result slots_take(const struct slot_wish *wish, struct held *held, u
 
 bool slots_turn(const struct held *held, int64_t limit, uint64_t now_ns)
 {
+    if (held->slot.entry >= SEG_LEDGER)
+        return true; /* the table was full: there is nothing to wait for */
     return ledger_is_held(held->segment, &held->slot) || ledger_turn(held->segment, &held->slot, limit, now_ns) ||
            ledger_is_held(held->segment, &held->slot);
 }

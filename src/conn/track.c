@@ -12,6 +12,7 @@
 #include "conn/kernel.h"
 #include "conn/observe.h"
 #include "conn/park.h"
+#include "conn/pending.h"
 #include "conn/timer.h"
 #include "policy/classify.h"
 #include "segment/hist.h"
@@ -30,6 +31,8 @@ void track_connected(struct conn *conn, uint64_t now_ns)
     if (!conn_move(conn, CONN_CONNECTING, CONN_FRESH))
         return;
     timer_stop(conn);
+    conn->outer = 0;
+    pending_end(conn, true);
     limit_writes(conn);
     observe_count(conn, OBSERVATION_CONNECTED);
     hist_add(&observe_row(conn)->connect, now_ns - atomic_load(&conn->started_ns));
@@ -43,6 +46,7 @@ void track_cancelled(struct conn *conn)
     if (!conn_move(conn, CONN_CONNECTING, CONN_ENDED))
         return;
     timer_stop(conn);
+    pending_forget(conn);
     observe(conn, OBSERVATION_CANCELLED, clock_now_ns());
     slots_release_all(conn->held);
 }
@@ -52,6 +56,7 @@ void track_connect_failed(struct conn *conn, int error, uint64_t now_ns)
     if (!conn_move(conn, CONN_CONNECTING, CONN_ENDED))
         return;
     timer_stop(conn);
+    pending_end(conn, false);
     atomic_store_explicit(&conn->error, error, memory_order_relaxed);
     observe(conn, classify_connect(error, conn->is_unix), now_ns);
     if (!(conn->outer & OUTER_SLOTS))
@@ -87,7 +92,7 @@ static enum observation timeout_of(const struct conn *conn, enum conn_state stat
 static bool not_late(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns)
 {
     if (state == CONN_CONNECTING) {
-        if (kernel_connection(fd) == KERNEL_CONNECTING)
+        if (pending_holds(conn) || kernel_connection(fd) == KERNEL_CONNECTING)
             return false;
         timer_stop(conn); /* the application has only not looked yet */
         return true;
@@ -110,7 +115,14 @@ static bool not_late(struct conn *conn, enum conn_state state, int fd, uint64_t 
 /* Wakes whoever waits for the connection, in any thread, and makes a late answer impossible to read. */
 static void poison(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns)
 {
+    if (state == CONN_CONNECTING && pending_is_busy(conn))
+        return;
     bool reset = atomic_exchange(&conn->reset_due, 0);
+    if (state == CONN_CONNECTING && !reset && (conn->end_ns == 0 || now_ns < conn->end_ns) &&
+        pending_retry(conn, fd, ETIMEDOUT, OBSERVATION_CONNECT_TIMEOUT))
+        return;
+    if (state == CONN_CONNECTING)
+        pending_end(conn, false);
     struct held slot = conn->held[SLOT_EXCHANGE];
     enum observation timeout = timeout_of(conn, state, now_ns);
     atomic_store(&conn->error, reset ? ECONNRESET : ETIMEDOUT);
@@ -194,6 +206,7 @@ void track_release(struct conn *conn)
     if (!conn_unref(conn))
         return;
     struct gate gate = observe_gate(conn);
+    pending_forget(conn);
     abandon(conn, clock_now_ns());
     if (atomic_exchange(&conn->admission_open, 0))
         gate_give_back(&gate, &conn->admission);
@@ -227,7 +240,7 @@ void track_close(int fd)
         return;
     enum conn_state state = conn_state(conn);
     bool last = atomic_load(&conn->refs) == 1;
-    if (last && !conn->inherited && (state == CONN_CONNECTING || state == CONN_WAITING))
+    if (last && !conn->inherited && !pending_holds(conn) && (state == CONN_CONNECTING || state == CONN_WAITING))
         settle_unseen(conn, fd);
     conn = conn_take(fd);
     if (!conn)
@@ -243,6 +256,7 @@ void track_after_fork(void)
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
         conn->inherited = 1;
         memset(conn->held, 0, sizeof conn->held);
+        pending_after_fork(conn);
         conn->admission.lease = 0;
         atomic_store(&conn->admission_open, 0);
         timer_stop(conn);

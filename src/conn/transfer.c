@@ -10,6 +10,7 @@
 #include "conn/kernel.h"
 #include "conn/pace.h"
 #include "conn/park.h"
+#include "conn/pending.h"
 #include "conn/exchange.h"
 #include "conn/track.h"
 
@@ -74,8 +75,10 @@ bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, b
         (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
     if (poisoned(conn) || withheld(transfer))
         return false;
-    if (conn_state(conn) == CONN_CONNECTING)
-        track_settle(conn, fd);
+    if (conn_state(conn) == CONN_CONNECTING && !track_settle(conn, fd) && pending_failed(conn, fd)) {
+        errno = EAGAIN;
+        return false;
+    }
     exchange_listen(conn);
     if (conn->struck && inject(transfer, FAULT_AT_READ))
         return false;

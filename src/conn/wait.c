@@ -3,11 +3,13 @@
 #include "conn/wait.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "conn/conn.h"
 #include "conn/deadline.h"
 #include "conn/park.h"
+#include "conn/pending.h"
 #include "conn/exchange.h"
 
 bool wait_watching(void)
@@ -66,6 +68,36 @@ bool wait_again(struct wait *wait)
         return false;
     deadline_fire(wait->now_ns);
     return true;
+}
+
+int wait_poll_filter(struct pollfd *fds, nfds_t count, int result)
+{
+    if (result <= 0 || atomic_load_explicit(&pending_calls, memory_order_relaxed) == 0)
+        return result;
+    for (nfds_t i = 0; i < count; i++) {
+        struct conn *conn = fds[i].revents ? conn_of(fds[i].fd) : NULL;
+        if (!conn || !pending_failed(conn, fds[i].fd))
+            continue;
+        fds[i].revents = 0;
+        result--;
+    }
+    return result;
+}
+
+int wait_epoll_filter(int epfd, struct epoll_event *events, int result)
+{
+    if (result <= 0 || atomic_load_explicit(&pending_calls, memory_order_relaxed) == 0)
+        return result;
+    int left = 0;
+    for (int i = 0; i < result; i++) {
+        struct epoll_event event;
+        memcpy(&event, &events[i], sizeof event);
+        bool failed = (event.events & (EPOLLERR | EPOLLHUP)) != 0;
+        struct conn *conn = failed ? pending_of(epfd, event.data.u64) : NULL;
+        if (!conn || !pending_failed(conn, atomic_load(&conn->fd)))
+            memmove(&events[left++], &event, sizeof event);
+    }
+    return left;
 }
 
 bool wait_poll_needs_copy(const struct pollfd *fds, nfds_t count)

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 struct wait {
@@ -27,6 +28,11 @@ bool wait_ns(const struct timespec *time, int64_t *ns);
 int64_t wait_slice_ns(const struct wait *wait); /* < 0: for ever */
 bool wait_again(struct wait *wait);
 int wait_slice_ms(const struct wait *wait); /* rounded up */
+
+/* After a wait with events: takes back those of connects that failed and go on (conn/pending.h); returns how many
+ * events are left. wait_poll_filter(): of an array that the kernel filled. */
+int wait_poll_filter(struct pollfd *fds, nfds_t count, int result);
+int wait_epoll_filter(int epfd, struct epoll_event *events, int result);
 
 /* wait_curious(): whether some record wants to know what the application waits for. Only then is its array read, and
  * only after the kernel has accepted it. */

@@ -11,6 +11,7 @@
 #include "conn/block.h"
 #include "conn/host.h"
 #include "conn/kernel.h"
+#include "conn/pending.h"
 #include "conn/track.h"
 #include "hooks/hook.h"
 
@@ -19,12 +20,13 @@ HOOK int connect(int fd, const struct sockaddr *addr, socklen_t length)
     return host.inert ? real.connect(fd, addr, length) : attempt_connect(fd, addr, length);
 }
 
-/* The result of an asynchronous connect, or of a connection that we ended. */
+/* The result of an asynchronous connect, or of a connection that we ended. Who asks was told that there is one: it is too
+ * late for another attempt, and 0 would mean a connection. */
 static int collect_error(struct conn *conn, int fd, int kernel_error)
 {
     if (conn_state(conn) == CONN_EXPIRED)
         return track_report(conn);
-    if (conn_state(conn) != CONN_CONNECTING)
+    if (conn_state(conn) != CONN_CONNECTING || pending_holds(conn))
         return kernel_error;
     if (kernel_error)
         track_connect_failed(conn, kernel_error, clock_now_ns());

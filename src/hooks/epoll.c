@@ -33,9 +33,11 @@ HOOK int epoll_wait(int epfd, struct epoll_event *events, int count, int timeout
     if (!wait_watching())
         return real.epoll_wait(epfd, events, count, timeout);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
+    park_wait_begin(epfd);
     do
-        result = real.epoll_wait(epfd, events, count, wait_slice_ms(&wait));
+        result = wait_epoll_filter(epfd, events, real.epoll_wait(epfd, events, count, wait_slice_ms(&wait)));
     while (result == 0 && wait_again(&wait));
+    park_wait_end(epfd);
     return result;
 }
 
@@ -46,9 +48,11 @@ HOOK int epoll_pwait(int epfd, struct epoll_event *events, int count, int timeou
     if (!wait_watching())
         return real.epoll_pwait(epfd, events, count, timeout, mask);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
+    park_wait_begin(epfd);
     do
-        result = real.epoll_pwait(epfd, events, count, wait_slice_ms(&wait), mask);
+        result = wait_epoll_filter(epfd, events, real.epoll_pwait(epfd, events, count, wait_slice_ms(&wait), mask));
     while (result == 0 && wait_again(&wait));
+    park_wait_end(epfd);
     return result;
 }
 
@@ -61,10 +65,13 @@ HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const str
     if (!wait_watching() || !wait_ns(timeout, &timeout_ns))
         return real.epoll_pwait2(epfd, events, count, timeout, mask);
     wait_start(&wait, timeout_ns);
+    park_wait_begin(epfd);
     do {
         int64_t slice_ns = wait_slice_ns(&wait);
         struct timespec slice = {.tv_sec = (time_t)(slice_ns / NS_PER_S), .tv_nsec = (long)(slice_ns % NS_PER_S)};
-        result = real.epoll_pwait2(epfd, events, count, slice_ns < 0 ? NULL : &slice, mask);
+        result =
+            wait_epoll_filter(epfd, events, real.epoll_pwait2(epfd, events, count, slice_ns < 0 ? NULL : &slice, mask));
     } while (result == 0 && wait_again(&wait));
+    park_wait_end(epfd);
     return result;
 }

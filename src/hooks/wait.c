@@ -2,14 +2,17 @@
  * poll and select: see conn/wait.h. */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "conn/park.h"
 #include "conn/exchange.h"
 #include "conn/kernel.h"
+#include "conn/pending.h"
 #include "conn/wait.h"
 #include "hooks/hook.h"
+#include "real/raw.h"
 
 enum { POLL_COPY = 256, SELECT_FDS = FD_SETSIZE };
 
@@ -18,69 +21,77 @@ static struct timespec timespec_of(int64_t ns)
     return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
-/* A descriptor that leaves its parking while we wait must be seen: the copy is made anew for each slice. */
-static __attribute__((noinline)) int poll_parked(struct pollfd *fds, nfds_t count, struct wait *wait,
-                                                 const sigset_t *mask)
+/* One slice. precise: the application called ppoll. */
+static int poll_slice(struct pollfd *fds, nfds_t count, const struct wait *wait, bool precise, const sigset_t *mask)
 {
-    struct pollfd copy[POLL_COPY];
-    int result;
-    do {
-        int64_t slice_ns = wait_slice_ns(wait);
-        struct timespec slice = timespec_of(slice_ns);
-        wait_poll_mask(copy, fds, count);
-        result = real.ppoll(copy, count, slice_ns < 0 ? NULL : &slice, mask);
-    } while (result == 0 && wait_again(wait));
+    int64_t slice_ns = wait_slice_ns(wait);
+    struct timespec slice = timespec_of(slice_ns);
+    if (precise)
+        return real.ppoll(fds, count, slice_ns < 0 ? NULL : &slice, mask);
+    return real.poll(fds, count, wait_slice_ms(wait));
+}
+
+/* Without the parked descriptors: the kernel gets a copy, made anew for each slice. */
+static __attribute__((noinline)) int poll_masked(struct pollfd *fds, nfds_t count, const struct wait *wait,
+                                                 bool precise, const sigset_t *mask)
+{
+    struct pollfd few[POLL_COPY];
+    size_t bytes = count * sizeof *fds;
+    struct pollfd *copy =
+        count <= POLL_COPY ? few : raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (!copy)
+        return poll_slice(fds, count, wait, precise, mask);
+    wait_poll_mask(copy, fds, count);
+    int result = poll_slice(copy, count, wait, precise, mask);
     for (nfds_t i = 0; result >= 0 && i < count; i++)
         fds[i].revents = copy[i].revents;
+    if (copy != few)
+        raw_munmap(copy, bytes);
     return result;
 }
 
-/* Somebody wants to know what is waited for. The kernel sees the array first: a bad one is its to refuse. True when the
- * call is over with *result. */
-static __attribute__((noinline)) bool poll_curious(struct pollfd *fds, nfds_t count, struct wait *wait,
-                                                   const sigset_t *mask, int *result)
+/* The array is read only when some record wants to know what is waited for, and only after the kernel accepted it: a
+ * bad one is the kernel's to refuse. */
+static __attribute__((noinline)) int poll_watched(struct pollfd *fds, nfds_t count, struct wait *wait, bool precise,
+                                                  const sigset_t *mask)
 {
-    *result = real.poll(fds, count, 0);
-    if (*result < 0)
-        return true;
-    bool parked = wait_poll_needs_copy(fds, count);
-    if (!parked || count > POLL_COPY)
-        return *result > 0;
-    *result = poll_parked(fds, count, wait, mask);
-    return true;
+    bool accepted = false;
+    int result;
+    do {
+        bool parked = false;
+        if (wait_curious()) {
+            result = accepted ? 0 : real.poll(fds, count, 0);
+            if (result < 0)
+                return result;
+            accepted = true;
+            parked = wait_poll_needs_copy(fds, count);
+            result = wait_poll_filter(fds, count, result);
+            if (result > 0 && !parked)
+                return result;
+        }
+        result = parked ? poll_masked(fds, count, wait, precise, mask) : poll_slice(fds, count, wait, precise, mask);
+        result = wait_poll_filter(fds, count, result);
+    } while (result == 0 && wait_again(wait));
+    return result;
 }
 
 HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     struct wait wait;
-    int result;
     if (!wait_watching())
         return real.poll(fds, count, timeout);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
-    if (wait_curious() && poll_curious(fds, count, &wait, NULL, &result))
-        return result;
-    do
-        result = real.poll(fds, count, wait_slice_ms(&wait));
-    while (result == 0 && wait_again(&wait));
-    return result;
+    return poll_watched(fds, count, &wait, false, NULL);
 }
 
 HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     struct wait wait;
     int64_t timeout_ns;
-    int result;
     if (!wait_watching() || !wait_ns(timeout, &timeout_ns))
         return real.ppoll(fds, count, timeout, mask);
     wait_start(&wait, timeout_ns);
-    if (wait_curious() && poll_curious(fds, count, &wait, mask, &result))
-        return result;
-    do {
-        int64_t slice_ns = wait_slice_ns(&wait);
-        struct timespec slice = timespec_of(slice_ns);
-        result = real.ppoll(fds, count, slice_ns < 0 ? NULL : &slice, mask);
-    } while (result == 0 && wait_again(&wait));
-    return result;
+    return poll_watched(fds, count, &wait, true, mask);
 }
 
 HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t room)
@@ -137,6 +148,27 @@ static void mask_parked(struct sets *sets)
     }
 }
 
+/* Takes back the events of connects that failed and go on; returns how many bits are left. */
+static int filter(struct sets *sets, int result)
+{
+    if (result <= 0 || atomic_load_explicit(&pending_calls, memory_order_relaxed) == 0)
+        return result;
+    for (int fd = conn_next_tracked(0, (unsigned)sets->count - 1); fd >= 0 && fd < sets->count;
+         fd = conn_next_tracked((unsigned)fd + 1, (unsigned)sets->count - 1)) {
+        int bits = 0;
+        struct conn *conn = conn_of(fd);
+        for (int i = 0; i < 3; i++)
+            bits += sets->out[i] && FD_ISSET(fd, sets->out[i]);
+        if (!bits || !conn || !pending_failed(conn, fd))
+            continue;
+        for (int i = 0; i < 3; i++)
+            if (sets->out[i])
+                FD_CLR(fd, sets->out[i]);
+        result -= bits;
+    }
+    return result;
+}
+
 static void restore(struct sets *sets)
 {
     for (int i = 0; i < 3; i++)
@@ -160,12 +192,12 @@ static int select_in_slices(struct sets *sets, struct wait *wait, bool use_mask,
 {
     if (wait_curious())
         mask_parked(sets);
-    int result = select_slice(sets, wait, use_mask, mask);
+    int result = filter(sets, select_slice(sets, wait, use_mask, mask));
     while (result == 0 && wait_again(wait)) {
         restore(sets);
         if (wait_curious())
             mask_parked(sets);
-        result = select_slice(sets, wait, use_mask, mask);
+        result = filter(sets, select_slice(sets, wait, use_mask, mask));
     }
     return result;
 }

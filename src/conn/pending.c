@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+ * Calls that go on behind the application's back. */
+#include "conn/pending.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "conn/host.h"
+#include "conn/inject.h"
+#include "conn/kernel.h"
+#include "conn/observe.h"
+#include "conn/park.h"
+#include "conn/record.h"
+#include "conn/retry.h"
+#include "conn/timer.h"
+#include "conn/track.h"
+#include "policy/classify.h"
+#include "real/real.h"
+
+/*   NONE: no call is kept, or its attempt is in the kernel     WAITING: parked, for its turn or its next attempt
+ *   BUSY: some thread moves it on                                                                                  */
+enum { PENDING_NONE, PENDING_WAITING, PENDING_BUSY };
+
+_Atomic uint32_t pending_calls;
+
+static bool claim(struct conn *conn, uint32_t from)
+{
+    return atomic_compare_exchange_strong(&conn->pending, &from, PENDING_BUSY);
+}
+
+bool pending_holds(const struct conn *conn)
+{
+    return atomic_load_explicit(&conn->pending, memory_order_acquire) != PENDING_NONE;
+}
+
+bool pending_is_busy(const struct conn *conn)
+{
+    return atomic_load_explicit(&conn->pending, memory_order_acquire) == PENDING_BUSY;
+}
+
+void pending_keep(struct conn *conn, const struct attempt *attempt)
+{
+    conn->call = *attempt;
+    memset(conn->call.held, 0, sizeof conn->call.held); /* the record has them */
+    if (!atomic_exchange(&conn->has_call, 1))
+        atomic_fetch_add(&pending_calls, 1);
+}
+
+void pending_forget(struct conn *conn)
+{
+    if (!atomic_exchange(&conn->has_call, 0))
+        return;
+    atomic_fetch_sub(&pending_calls, 1);
+    slots_release_all(conn->call.held);
+    if (conn->call.has_admission)
+        admit_settle(&conn->call);
+    conn->outer = 0;
+    atomic_store(&conn->pending, PENDING_NONE);
+}
+
+void pending_end(struct conn *conn, bool ok)
+{
+    if (!atomic_load(&conn->has_call))
+        return;
+    retry_ended(&conn->call, ok);
+    pending_forget(conn);
+}
+
+void pending_after_fork(struct conn *conn)
+{
+    memset(conn->call.held, 0, sizeof conn->call.held);
+    conn->call.has_admission = false;
+    pending_forget(conn);
+}
+
+bool pending_wait(struct attempt *attempt)
+{
+    struct conn *conn = record_new(attempt);
+    if (!conn)
+        return false;
+    pending_keep(conn, attempt);
+    memcpy(conn->call.held, attempt->held, sizeof conn->call.held); /* its place in the queue */
+    memset(attempt->held, 0, sizeof attempt->held);
+    atomic_store(&conn->deadline_ns, conn->end_ns);
+    atomic_store(&conn->pending, PENDING_WAITING);
+    if (park_begin(conn, attempt->fd, attempt->wait_until_ns)) {
+        errno = EINPROGRESS;
+        return true;
+    }
+    memcpy(attempt->held, conn->call.held, sizeof attempt->held);
+    memset(conn->call.held, 0, sizeof conn->call.held);
+    pending_forget(conn);
+    atomic_store(&conn->state, CONN_ENDED);
+    track_release(conn_take(attempt->fd));
+    return false;
+}
+
+bool pending_retry(struct conn *conn, int fd, int error, enum observation seen)
+{
+    uint64_t wait_ns;
+    if (!atomic_load(&conn->has_call))
+        return false;
+    if (!claim(conn, PENDING_NONE))
+        return true; /* another thread is at it */
+    struct attempt *call = &conn->call;
+    call->now_ns = clock_now_ns();
+    call->error = error;
+    if (conn_state(conn) != CONN_CONNECTING || !retry_next(call, error, &wait_ns) || park_is_shared(conn) ||
+        !park_begin(conn, fd, call->now_ns + wait_ns)) {
+        atomic_store(&conn->pending, PENDING_NONE);
+        if (conn_state(conn) == CONN_CONNECTING)
+            conn->outer = 0; /* the failure is the whole call's: the breaker hears of it by track_connect_failed() */
+        return false;
+    }
+    timer_stop(conn);
+    atomic_store(&conn->error, error);
+    observe(conn, seen, call->now_ns);
+    record_keep(conn, call);
+    slots_release_all(conn->held);
+    retry_count(call);
+    kernel_take_error(fd);
+    kernel_disconnect(fd);
+    atomic_store(&conn->deadline_ns, conn->end_ns);
+    atomic_store_explicit(&conn->pending, PENDING_WAITING, memory_order_release);
+    return true;
+}
+
+/* The failure stays the application's. SO_ERROR was taken from the kernel: it is reported by us. */
+static void hand_back(struct conn *conn, int error)
+{
+    pending_end(conn, false);
+    atomic_store(&conn->error, error);
+    if (!conn_move(conn, CONN_CONNECTING, CONN_EXPIRED))
+        return;
+    timer_stop(conn);
+    observe(conn, classify_connect(error, conn->is_unix), clock_now_ns());
+    slots_release_all(conn->held);
+}
+
+bool pending_failed(struct conn *conn, int fd)
+{
+    if (conn_state(conn) != CONN_CONNECTING || !atomic_load(&conn->has_call))
+        return false;
+    if (pending_holds(conn))
+        return true; /* an event from before: another thread was faster */
+    switch (kernel_connection(fd)) {
+    case KERNEL_CONNECTING:
+        return true; /* likewise: the next attempt is under way */
+    case KERNEL_CONNECTED:
+        return false;
+    case KERNEL_CLOSED:
+        break;
+    }
+    if (conn->call.retries + 1 >= (uint64_t)conn->conf->retry_attempts || park_is_shared(conn)) {
+        pending_end(conn, false); /* from here on the application knows */
+        return false;
+    }
+    int error = kernel_take_error(fd);
+    if (error == 0 || pending_retry(conn, fd, error, classify_connect(error, conn->is_unix)))
+        return error != 0;
+    hand_back(conn, error);
+    return false;
+}
+
+/* The call is over without a connection: the application hears of it by its own wait, and collects the error. */
+static void give_up(struct conn *conn, int fd, int error)
+{
+    pending_end(conn, false);
+    atomic_store(&conn->error, error);
+    if (conn_move(conn, CONN_CONNECTING, CONN_EXPIRED)) {
+        timer_stop(conn);
+        kernel_cancel(fd);
+    }
+}
+
+static int connect_now(struct conn *conn, int fd)
+{
+    struct attempt *call = &conn->call;
+    struct inject_verdict verdict = inject_at(conn, FAULT_AT_CONNECT);
+    if (verdict.act == INJECT_ERROR)
+        return verdict.error;
+    int result = real.connect(fd, (const struct sockaddr *)&call->addr, call->length);
+    return result == 0 || errno == EINPROGRESS || errno == EINTR ? 0 : errno;
+}
+
+/* The attempt of a call whose turn has come. Returns whether the descriptor stays parked. */
+static bool begin_attempt(struct conn *conn, int fd)
+{
+    struct attempt *call = &conn->call;
+    record_begin(conn, call);
+    int error = connect_now(conn, fd);
+    if (error == 0) {
+        timer_start(conn, call->now_ns, record_limit_ns(conn));
+        atomic_store_explicit(&conn->pending, PENDING_NONE, memory_order_release);
+        return false;
+    }
+    atomic_store(&conn->pending, PENDING_NONE);
+    enum observation seen = classify_connect(error, conn->is_unix);
+    if (pending_retry(conn, fd, error, seen))
+        return true;
+    observe(conn, seen, clock_now_ns());
+    slots_release_all(conn->held);
+    give_up(conn, fd, error);
+    return false;
+}
+
+bool pending_due(struct conn *conn, uint64_t now_ns)
+{
+    int saved = errno;
+    int fd = atomic_load(&conn->fd);
+    if (!claim(conn, PENDING_WAITING))
+        return pending_holds(conn);
+    struct attempt *call = &conn->call;
+    bool stays = false;
+    call->now_ns = now_ns;
+    if (kernel_cookie(fd) != conn->cookie) {
+        atomic_store(&conn->pending, PENDING_NONE); /* closed behind our back */
+        return false;
+    }
+    enum verdict verdict = admit_ask(call);
+    if (verdict == VERDICT_WAIT) {
+        park_prolong(conn, call->wait_until_ns);
+        atomic_store_explicit(&conn->pending, PENDING_WAITING, memory_order_release);
+        stays = true;
+    } else if (verdict == VERDICT_ADMIT) {
+        stays = begin_attempt(conn, fd);
+    } else {
+        int error = admit_error(call, verdict);
+        atomic_store(&conn->pending, PENDING_NONE);
+        give_up(conn, fd, call->error ? call->error : error);
+    }
+    errno = saved;
+    return stays;
+}
+
+void pending_abort(struct conn *conn)
+{
+    if (!claim(conn, PENDING_WAITING))
+        return;
+    struct attempt *call = &conn->call;
+    int error = call->error ? call->error : admit_error(call, VERDICT_QUEUE_FULL);
+    atomic_store(&conn->pending, PENDING_NONE);
+    give_up(conn, atomic_load(&conn->fd), error);
+}
+
+struct conn *pending_of(int epfd, uint64_t data)
+{
+    uint32_t index = 0;
+    for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index))
+        if (atomic_load(&conn->has_call) && park_is_registered(conn, epfd, data))
+            return conn;
+    return NULL;
+}
