@@ -199,7 +199,7 @@ const char *sim_end(struct sim *sim, struct sim_call *call, enum outcome outcome
     bool slow = slow_ns > 0 && sim->now_ns - call->begin_ns > (uint64_t)slow_ns;
     uint64_t late = atomic_load(&row_of(sim)->counter[COUNTER_late]);
     count(sim, (enum counter)counters[outcome]);
-    gate_result(&gate, &call->admission, outcome, slow, sim->now_ns, sim_draw(sim));
+    gate_result(&gate, &call->admission, outcome, slow, sim->now_ns, sim_draw(sim), 0);
     ledger_release(&sim->segment, &call->slot);
     call->state = SIM_FREE;
     return atomic_load(&row_of(sim)->counter[COUNTER_late]) != late ? "late" : "done";

@@ -212,7 +212,7 @@ void admit_settle(struct attempt *attempt)
     struct gate gate = admit_gate(attempt);
     if (attempt->has_admission && !(host.disabled & DISABLE_BREAKER))
         gate_result(&gate, &attempt->admission, attempt->kept, false, clock_now_ns(),
-                    prng_at(host.chaos_seed, attempt->now_ns, attempt->cookie));
+                    prng_at(host.chaos_seed, attempt->now_ns, attempt->cookie), 0);
     admit_give_back(attempt);
 }
 

@@ -18,6 +18,7 @@
 #include "conn/admit.h"
 #include "conn/slots.h"
 #include "policy/conf.h"
+#include "policy/sniff.h"
 #include "segment/gate.h"
 
 /*   CONNECTING --> FRESH --> WAITING <--> ANSWERING --> ENDED
@@ -73,6 +74,11 @@ struct conn {
     _Atomic uint64_t turn_ns;         /* a turn of the rate limiter that was promised, 0 = none */
     _Atomic uint64_t queued_until_ns; /* held[SLOT_EXCHANGE] is a place in the queue until then, 0 = it is not */
     _Atomic uint32_t turn_taken;      /* the exchange to come has its turn already */
+    /* Judging answers (conn/judge.h). */
+    _Atomic uint32_t curious;     /* the next write is to be looked at */
+    _Atomic uint32_t judging;     /* JUDGE_*: an answer has begun and awaits its verdict */
+    _Atomic uint64_t answered_ns; /* its first byte */
+    struct sniff sniff;           /* written by whoever writes the request, opens the exchange, or holds JUDGE_BUSY */
     /* Blocking mode and the kernel's own timeouts (conn/block.h). */
     _Atomic uint32_t blocking;
     _Atomic int64_t receive_limit_ns; /* the value of SO_RCVTIMEO that we set, 0 = the application's stands */

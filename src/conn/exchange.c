@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "conn/judge.h"
 #include "conn/kernel.h"
 #include "conn/observe.h"
 #include "conn/timer.h"
@@ -26,13 +27,14 @@ static void learn_speaker(const struct conn *conn, uint32_t who)
         atomic_store_explicit(&row->speaks, who, memory_order_relaxed);
 }
 
-/* Opens an exchange at now_ns; the first one of a connection continues the connect's admission. */
+/* Opens an exchange at now_ns. The first one of a connection continues the connect's admission, and one that follows
+ * an interim answer continues that of the exchange before. */
 static void open_exchange(struct conn *conn, enum conn_state from, uint64_t now_ns)
 {
     if (conn->conf->first_byte == FIRST_BYTE_NONE)
         return;
-    bool first = from == CONN_FRESH && atomic_load(&conn->admission_open);
-    if (!first) {
+    bool continued = from == CONN_FRESH || (judge_pending(conn) && judge_continues(conn, now_ns));
+    if (!continued || !atomic_load(&conn->admission_open)) {
         struct gate gate = observe_gate(conn);
         gate_ticket(&gate, &conn->admission);
     }
@@ -40,6 +42,7 @@ static void open_exchange(struct conn *conn, enum conn_state from, uint64_t now_
     atomic_store_explicit(&conn->exchange_bytes, 0, memory_order_relaxed);
     atomic_store_explicit(&conn->acked, 0, memory_order_relaxed);
     atomic_fetch_and_explicit(&conn->delayed, ~(uint32_t)FAULT_AT_READ, memory_order_relaxed);
+    judge_open(conn);
     atomic_store_explicit(&conn->admission_open, 1, memory_order_release); /* before an answer can close it */
     if (!conn_move(conn, from, CONN_WAITING))
         return;
@@ -94,17 +97,30 @@ static bool leave_waiting(struct conn *conn, enum conn_state to)
     return true;
 }
 
-void exchange_answered(struct conn *conn, uint64_t now_ns)
+/* The first byte of an answer. False when there was no exchange, or somebody else saw it. */
+static bool begin_answer(struct conn *conn, uint64_t now_ns)
 {
     if (!leave_waiting(conn, CONN_ANSWERING))
-        return;
+        return false;
     uint64_t latency_ns = now_ns - atomic_load_explicit(&conn->started_ns, memory_order_relaxed);
     if (atomic_load_explicit(&conn->exchange_bytes, memory_order_relaxed) == 0)
         learn_speaker(conn, SPEAKS_SERVER);
     hist_add(&observe_row(conn)->response, latency_ns);
     atomic_store_explicit(&conn->slow_at_ns, 0, memory_order_relaxed);
     timer_start(conn, now_ns, conn->conf->timeout_idle_ns);
-    observe(conn, OBSERVATION_ANSWERED, now_ns);
+    return true;
+}
+
+void exchange_answered(struct conn *conn, uint64_t now_ns)
+{
+    if (begin_answer(conn, now_ns))
+        observe(conn, OBSERVATION_ANSWERED, now_ns);
+}
+
+void exchange_arrived(struct conn *conn, uint64_t now_ns)
+{
+    if (begin_answer(conn, now_ns) && !judge_begin(conn, now_ns))
+        observe(conn, OBSERVATION_ANSWERED, now_ns);
 }
 
 void exchange_read(struct conn *conn, uint64_t bytes)
@@ -117,11 +133,11 @@ void exchange_read(struct conn *conn, uint64_t bytes)
         state = conn_state(conn);
     }
     if (state == CONN_WAITING) {
-        exchange_answered(conn, clock_now_ns());
+        exchange_arrived(conn, clock_now_ns());
     } else if (state == CONN_FRESH) {
         uint64_t now_ns = clock_now_ns();
         open_exchange(conn, CONN_FRESH, now_ns);
-        exchange_answered(conn, now_ns);
+        exchange_arrived(conn, now_ns);
     } else if (state == CONN_ANSWERING && conn->conf->timeout_idle_ns > 0) {
         timer_start(conn, clock_now_ns(), conn->conf->timeout_idle_ns);
     }
@@ -162,6 +178,7 @@ static void finish(struct conn *conn, int error)
         /* Nothing was asked: an idle connection closed by its server says nothing. */
         observe(conn, OBSERVATION_ABANDONED, now_ns);
     } else {
+        judge_settle(conn, now_ns);
         conn_move(conn, CONN_ANSWERING, CONN_ENDED);
     }
     timer_stop(conn);

@@ -20,7 +20,9 @@ void exchange_listen(struct conn *conn);
  * when it is due. */
 void exchange_slow(struct conn *conn, uint64_t now_ns);
 
-/* exchange_answered(conn, now_ns): the answer has begun. */
+/* exchange_answered(conn, now_ns): the answer has begun, and nobody will see its bytes. exchange_arrived(): it has
+ * begun, and the hook that reads it shows them if they are to be judged. */
 void exchange_answered(struct conn *conn, uint64_t now_ns);
+void exchange_arrived(struct conn *conn, uint64_t now_ns);
 
 #endif

@@ -40,15 +40,15 @@ void observe_count(const struct conn *conn, enum observation observation)
         seg_count(observe_row(conn), sum[observation], 1);
 }
 
-static bool is_slow(const struct conn *conn, uint64_t now_ns)
+static bool is_slow(const struct conn *conn, uint64_t end_ns)
 {
     uint64_t started_ns = atomic_load_explicit(&conn->started_ns, memory_order_relaxed);
     int64_t slow_ns = conn->conf->breaker_slow_time_ns;
-    return slow_ns > 0 && now_ns - started_ns > (uint64_t)slow_ns;
+    return slow_ns > 0 && end_ns - started_ns > (uint64_t)slow_ns;
 }
 
-/* The call that the admission stands for has its result. */
-void observe_tell(struct conn *conn, enum outcome outcome, uint64_t now_ns)
+/* The call that the admission stands for has its result. It lasted until end_ns. */
+static void tell(struct conn *conn, enum outcome outcome, uint64_t end_ns, uint64_t now_ns, uint64_t retry_after_ns)
 {
     if (__builtin_expect(conn->outer & OUTER_BREAKER, 0) && outcome != OUTCOME_SUCCESS) {
         conn->kept = outcome;
@@ -62,8 +62,13 @@ void observe_tell(struct conn *conn, enum outcome outcome, uint64_t now_ns)
     if (host.disabled & DISABLE_BREAKER)
         gate_give_back(&gate, &conn->admission);
     else
-        gate_result(&gate, &conn->admission, outcome, is_slow(conn, now_ns), now_ns,
-                    prng_at(host.chaos_seed, now_ns, (uint64_t)(uintptr_t)conn));
+        gate_result(&gate, &conn->admission, outcome, is_slow(conn, end_ns), now_ns,
+                    prng_at(host.chaos_seed, now_ns, (uint64_t)(uintptr_t)conn), retry_after_ns);
+}
+
+void observe_tell(struct conn *conn, enum outcome outcome, uint64_t now_ns)
+{
+    tell(conn, outcome, now_ns, now_ns, 0);
 }
 
 void observe_slow(struct conn *conn, uint64_t now_ns)
@@ -85,14 +90,21 @@ static void announce_failure(const struct conn *conn, enum observation observati
     event_write(&host.segment, &event);
 }
 
-void observe(struct conn *conn, enum observation observation, uint64_t now_ns)
+void observe_answer(struct conn *conn, enum observation observation, uint64_t answered_ns, uint64_t now_ns,
+                    uint64_t retry_after_ns)
 {
     enum outcome outcome = classify_outcome(conn->conf, observation);
     bool ours = atomic_exchange_explicit(&conn->injected, 0, memory_order_relaxed) && !conn->conf->chaos_counts;
+    bool failed = outcome == OUTCOME_FAILURE || outcome == OUTCOME_OVERLOAD;
     observe_count(conn, observation);
-    if (ours && outcome == OUTCOME_FAILURE)
+    if (ours && failed)
         outcome = OUTCOME_IGNORED; /* what we did ourselves says nothing of the backend */
-    if (outcome == OUTCOME_FAILURE)
+    else if (failed)
         announce_failure(conn, observation);
-    observe_tell(conn, outcome, now_ns);
+    tell(conn, outcome, answered_ns, now_ns, retry_after_ns);
+}
+
+void observe(struct conn *conn, enum observation observation, uint64_t now_ns)
+{
+    observe_answer(conn, observation, now_ns, now_ns, 0);
 }

@@ -8,6 +8,7 @@
 #include "conn/deadline.h"
 #include "conn/host.h"
 #include "conn/inject.h"
+#include "conn/judge.h"
 #include "conn/pace.h"
 #include "conn/timer.h"
 
@@ -38,6 +39,7 @@ struct conn *record_new(const struct attempt *attempt)
     conn->row = attempt->row;
     conn->endpoint = attempt->endpoint;
     conn->conf = &attempt->destination->conf;
+    judge_start(conn);
     conn->ordinal = atomic_fetch_add(&host.ordinal, 1);
     atomic_store(&conn->blocking, attempt->blocking);
     atomic_store(&conn->started_ns, attempt->now_ns);

@@ -9,6 +9,7 @@
 #include "conn/deadline.h"
 #include "conn/exchange.h"
 #include "conn/host.h"
+#include "conn/judge.h"
 #include "conn/kernel.h"
 #include "conn/observe.h"
 #include "conn/park.h"
@@ -97,6 +98,10 @@ static bool not_late(struct conn *conn, enum conn_state state, int fd, uint64_t 
         timer_stop(conn); /* the application has only not looked yet */
         return true;
     }
+    if (state == CONN_WAITING && kernel_has_bytes(fd)) {
+        exchange_arrived(conn, now_ns);
+        return true;
+    }
     if (state == CONN_WAITING && kernel_received(fd, &conn->received)) {
         exchange_answered(conn, now_ns);
         return true;
@@ -131,6 +136,7 @@ static void poison(struct conn *conn, enum conn_state state, int fd, uint64_t no
     slots_release(&slot);
     timer_stop(conn);
     park_end(conn);
+    judge_settle(conn, now_ns);
     atomic_store(&conn->injected, reset || atomic_load(&conn->injected));
     observe(conn, reset ? OBSERVATION_RESET : timeout, now_ns);
     if (reset)
@@ -192,8 +198,10 @@ static void abandon(struct conn *conn, uint64_t now_ns)
     case CONN_WAITING:
         observe(conn, classify_abandoned(conn->conf, age_ns), now_ns);
         break;
-    case CONN_FREE:
     case CONN_ANSWERING:
+        judge_settle(conn, now_ns);
+        break;
+    case CONN_FREE:
     case CONN_ENDED:
     case CONN_EXPIRED:
     case CONN_DEAD:
@@ -259,6 +267,7 @@ void track_after_fork(void)
         pending_after_fork(conn);
         conn->admission.lease = 0;
         atomic_store(&conn->admission_open, 0);
+        atomic_store(&conn->judging, JUDGE_NOTHING);
         timer_stop(conn);
         conn_move(conn, CONN_WAITING, CONN_ANSWERING);
     }

@@ -116,6 +116,18 @@ bool transfer_read_again(struct transfer *transfer, ssize_t *result, size_t want
     return false;
 }
 
+void transfer_show_read(const struct transfer *transfer, const struct iovec *iov, size_t count, ssize_t result)
+{
+    if (result > 0 && !transfer->peek && !is_gone(transfer))
+        judge_answer(transfer->conn, iov, count, (size_t)result);
+}
+
+void transfer_show_written(const struct transfer *transfer, const struct iovec *iov, size_t count, ssize_t result)
+{
+    if (result > 0 && !is_gone(transfer))
+        judge_request(transfer->conn, iov, count, (size_t)result);
+}
+
 bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
 {
     int saved = errno;

@@ -20,8 +20,8 @@ HOOK int connect(int fd, const struct sockaddr *addr, socklen_t length)
     return host.inert ? real.connect(fd, addr, length) : attempt_connect(fd, addr, length);
 }
 
-/* The result of an asynchronous connect, or of a connection that we ended. Who asks was told that there is one: it is too
- * late for another attempt, and 0 would mean a connection. */
+/* The result of an asynchronous connect, or of a connection that we ended. Who asks was told that there is one: it is
+ * too late for another attempt, and 0 would mean a connection. */
 static int collect_error(struct conn *conn, int fd, int kernel_error)
 {
     if (conn_state(conn) == CONN_EXPIRED)

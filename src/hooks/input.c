@@ -11,6 +11,12 @@ static bool off_stream(int flags)
     return (flags & (MSG_ERRQUEUE | MSG_OOB)) != 0;
 }
 
+/* Where the bytes of a call can be seen: MSG_TRUNC takes them from a TCP stream without writing them anywhere. */
+static void *seen(void *where, int flags)
+{
+    return flags & MSG_TRUNC ? NULL : where;
+}
+
 /* Whether a vector asks for any byte. The kernel has accepted it. */
 static bool wants_bytes(const struct iovec *iov, size_t count)
 {
@@ -33,6 +39,7 @@ static ssize_t complete(struct transfer *transfer, char *buf, size_t bytes, int 
         do
             more = real.recv(transfer->fd, buf + got, bytes - (size_t)got, flags);
         while (transfer_read_again(transfer, &more, bytes));
+        transfer_show_buffer(transfer, buf + got, more);
         if (more <= 0) {
             if (more < 0)
                 atomic_store(&conn->pending_error, errno);
@@ -63,6 +70,7 @@ static SLOW ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, 
     do
         result = real.recvfrom(fd, buf, bytes, flags, from, length);
     while (transfer_read_again(&transfer, &result, bytes));
+    transfer_show_buffer(&transfer, seen(buf, flags), result);
     return flags & MSG_WAITALL && !transfer.peek ? complete(&transfer, buf, bytes, flags, result) : result;
 }
 
@@ -91,6 +99,7 @@ static SLOW ssize_t tracked_read(struct conn *conn, int fd, void *buf, size_t by
     do
         result = real.read(fd, buf, bytes);
     while (transfer_read_again(&transfer, &result, bytes));
+    transfer_show_buffer(&transfer, buf, result);
     return result;
 }
 
@@ -112,6 +121,7 @@ HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
     do
         result = real.readv(fd, iov, count);
     while (transfer_read_again(&transfer, &result, result == 0 && wants_bytes(iov, (size_t)count)));
+    transfer_show_vector(&transfer, iov, (size_t)count, result);
     return result;
 }
 
@@ -130,6 +140,8 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     do
         result = real.recvmsg(fd, message, flags);
     while (transfer_read_again(&transfer, &result, result == 0 && wants_bytes(message->msg_iov, message->msg_iovlen)));
+    if (result > 0)
+        transfer_show_vector(&transfer, seen(message->msg_iov, flags), message->msg_iovlen, result);
     return result;
 }
 
@@ -151,6 +163,9 @@ HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, s
         for (int i = 0; i < result; i++)
             bytes += (ssize_t)messages[i].msg_len;
     } while (transfer_read_again(&transfer, &bytes, result > 0 && bytes == 0));
+    for (int i = 0; bytes > 0 && i < result; i++)
+        transfer_show_vector(&transfer, seen(messages[i].msg_hdr.msg_iov, flags), messages[i].msg_hdr.msg_iovlen,
+                             (ssize_t)messages[i].msg_len);
     return bytes < 0 ? -1 : result;
 }
 

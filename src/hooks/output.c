@@ -6,43 +6,46 @@
 #include "hooks/hook.h"
 
 /* The path of a tracked descriptor stands apart, so that an untracked one pays for two loads and no more. */
-#define TRACKED(dontwait, call)                                                                                        \
+#define TRACKED(dontwait, call, show)                                                                                  \
     struct transfer transfer;                                                                                          \
     if (!transfer_write_begin(&transfer, conn, fd, dontwait))                                                          \
         return -1;                                                                                                     \
     ssize_t result = call;                                                                                             \
+    show;                                                                                                              \
     transfer_write_end(&transfer, result, result > 0 ? (size_t)result : 0);                                            \
     return result
 
 static SLOW ssize_t tracked_sendto(struct conn *conn, int fd, const void *buf, size_t bytes, int flags,
                                    const struct sockaddr *to, socklen_t length)
 {
-    TRACKED((flags & MSG_DONTWAIT) != 0, real.sendto(fd, buf, bytes, flags, to, length));
+    TRACKED((flags & MSG_DONTWAIT) != 0, real.sendto(fd, buf, bytes, flags, to, length),
+            transfer_show_request(&transfer, buf, result));
 }
 
 static SLOW ssize_t tracked_sendmsg(struct conn *conn, int fd, const struct msghdr *message, int flags)
 {
-    TRACKED((flags & MSG_DONTWAIT) != 0, real.sendmsg(fd, message, flags));
+    TRACKED((flags & MSG_DONTWAIT) != 0, real.sendmsg(fd, message, flags),
+            if (result > 0) transfer_show_gather(&transfer, message->msg_iov, message->msg_iovlen, result));
 }
 
 static SLOW ssize_t tracked_write(struct conn *conn, int fd, const void *buf, size_t bytes)
 {
-    TRACKED(false, real.write(fd, buf, bytes));
+    TRACKED(false, real.write(fd, buf, bytes), transfer_show_request(&transfer, buf, result));
 }
 
 static SLOW ssize_t tracked_writev(struct conn *conn, int fd, const struct iovec *iov, int count)
 {
-    TRACKED(false, real.writev(fd, iov, count));
+    TRACKED(false, real.writev(fd, iov, count), transfer_show_gather(&transfer, iov, (size_t)count, result));
 }
 
 static SLOW ssize_t tracked_sendfile(struct conn *conn, int fd, int in, off_t *offset, size_t bytes)
 {
-    TRACKED(false, real.sendfile(fd, in, offset, bytes));
+    TRACKED(false, real.sendfile(fd, in, offset, bytes), transfer_show_request(&transfer, NULL, result));
 }
 
 static SLOW ssize_t tracked_sendfile64(struct conn *conn, int fd, int in, off64_t *offset, size_t bytes)
 {
-    TRACKED(false, real.sendfile64(fd, in, offset, bytes));
+    TRACKED(false, real.sendfile64(fd, in, offset, bytes), transfer_show_request(&transfer, NULL, result));
 }
 
 HOOK ssize_t send(int fd, const void *buf, size_t bytes, int flags)
@@ -100,6 +103,9 @@ HOOK int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     int result = real.sendmmsg(fd, messages, count, flags);
     for (int i = 0; i < result; i++)
         bytes += messages[i].msg_len;
+    if (result > 0)
+        transfer_show_gather(&transfer, messages[0].msg_hdr.msg_iov, messages[0].msg_hdr.msg_iovlen,
+                             (ssize_t)messages[0].msg_len);
     transfer_write_end(&transfer, result, bytes);
     return result;
 }
@@ -117,6 +123,7 @@ HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
         if (!transfer_write_begin(&transfer, target, out, false))
             return -1;
         result = real.splice(in, in_offset, out, out_offset, bytes, flags);
+        transfer_show_request(&transfer, NULL, result);
         transfer_write_end(&transfer, result, result > 0 ? (size_t)result : 0);
         return result;
     }
@@ -125,5 +132,6 @@ HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
     do
         result = real.splice(in, in_offset, out, out_offset, bytes, flags);
     while (transfer_read_again(&transfer, &result, bytes));
+    transfer_show_buffer(&transfer, NULL, result);
     return result;
 }

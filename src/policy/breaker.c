@@ -98,6 +98,14 @@ static void set_until(struct breaker *b, const struct conf *conf, uint64_t now_n
     b->until_us = ((until_ns + 999) / 1000) & UNTIL_MASK;
 }
 
+/* The backend said when to come back: in place of the open time, within its bounds and without jitter. */
+static void set_until_asked(struct breaker *b, const struct conf *conf, uint64_t now_ns, uint64_t retry_after_ns)
+{
+    uint64_t least_ns = (uint64_t)conf->breaker_open_time_ns, most_ns = (uint64_t)open_max_ns(conf);
+    uint64_t open_ns = retry_after_ns < least_ns ? least_ns : retry_after_ns > most_ns ? most_ns : retry_after_ns;
+    b->until_us = ((now_ns + open_ns + 999) / 1000) & UNTIL_MASK;
+}
+
 static struct breaker_step open_up(const struct breaker *b, const struct conf *conf, enum reason reason,
                                    uint64_t now_ns, uint64_t random)
 {
@@ -226,9 +234,9 @@ static struct breaker_step open_result(const struct breaker *b, const struct con
 
 struct breaker_step breaker_result(const struct breaker *b, const struct conf *conf, struct ticket ticket,
                                    enum outcome outcome, bool slow, const struct window_sum *sum, uint64_t now_ns,
-                                   uint64_t random)
+                                   uint64_t random, uint64_t retry_after_ns)
 {
-    bool failed = outcome == OUTCOME_FAILURE || outcome == OUTCOME_LUMPED;
+    bool failed = outcome == OUTCOME_FAILURE || outcome == OUTCOME_OVERLOAD || outcome == OUTCOME_LUMPED;
     bool current = ticket.generation == b->generation && (b->state == STATE_CLOSED || ticket.probe);
     if (outcome == OUTCOME_IGNORED) {
         struct breaker_step step = unchanged(b);
@@ -240,6 +248,12 @@ struct breaker_step breaker_result(const struct breaker *b, const struct conf *c
     if (!current) {
         struct breaker_step step = unchanged(b);
         step.late = true;
+        return step;
+    }
+    if (retry_after_ns > 0) {
+        struct breaker_step step = breaker_result(b, conf, ticket, outcome, slow, sum, now_ns, random, 0);
+        if (step.next.state == STATE_OPEN)
+            set_until_asked(&step.next, conf, now_ns, retry_after_ns);
         return step;
     }
     return b->state == STATE_CLOSED ? closed_result(b, conf, outcome, sum, now_ns, random)

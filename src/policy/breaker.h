@@ -55,11 +55,12 @@ struct breaker breaker_unpack(uint64_t word);
 /* breaker_admit(breaker, conf, now_ns): may this call go? OPEN becomes HALF_OPEN here and only here. */
 struct breaker_step breaker_admit(const struct breaker *breaker, const struct conf *conf, uint64_t now_ns);
 
-/* breaker_result(breaker, conf, ticket, outcome, slow, sum, now_ns, random): the end of an admitted call. sum is
- * the window with this call already counted. IGNORED changes nothing: the caller gives the lease back. */
+/* breaker_result(breaker, conf, ticket, outcome, slow, sum, now_ns, random, retry_after_ns): the end of an admitted
+ * call. sum is the window with this call already counted. IGNORED changes nothing: the caller gives the lease back.
+ * retry_after_ns: what the backend asked for with this answer, 0 = nothing: the open time if this call trips. */
 struct breaker_step breaker_result(const struct breaker *breaker, const struct conf *conf, struct ticket ticket,
                                    enum outcome outcome, bool slow, const struct window_sum *sum, uint64_t now_ns,
-                                   uint64_t random);
+                                   uint64_t random, uint64_t retry_after_ns);
 
 /* breaker_reset(breaker, reason): closed, counts cleared, a new generation: earlier results are late. */
 struct breaker_step breaker_reset(const struct breaker *breaker, enum reason reason);

@@ -331,7 +331,7 @@ void gate_slow(const struct gate *gate, struct admission *admission, uint64_t no
             admission->counted = count_in_window(gate, now.generation, false, true, now_ns);
         gate_sum(row, gate->conf, now.generation, now_ns, &sum);
         struct breaker_step step =
-            breaker_result(&now, gate->conf, admission->ticket, OUTCOME_LUMPED, true, &sum, now_ns, random);
+            breaker_result(&now, gate->conf, admission->ticket, OUTCOME_LUMPED, true, &sum, now_ns, random, 0);
         if (!commit(gate, &word, &step, &now))
             continue;
         admission->spent = probe;
@@ -340,7 +340,7 @@ void gate_slow(const struct gate *gate, struct admission *admission, uint64_t no
 }
 
 void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
-                 uint64_t random)
+                 uint64_t random, uint64_t retry_after_ns)
 {
     struct seg_row *row = row_of(gate);
     uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
@@ -366,7 +366,7 @@ void gate_result(const struct gate *gate, struct admission *admission, enum outc
         }
         counted |= current;
         struct breaker_step step =
-            breaker_result(&now, gate->conf, admission->ticket, outcome, slow, &sum, now_ns, random);
+            breaker_result(&now, gate->conf, admission->ticket, outcome, slow, &sum, now_ns, random, retry_after_ns);
         if (!commit(gate, &word, &step, &now))
             continue;
         if (step.late)

@@ -35,10 +35,11 @@ struct admission {
 /* gate_admit(gate, now_ns, admission): the breaker's verdict; ADMIT fills *admission. */
 enum verdict gate_admit(const struct gate *gate, uint64_t now_ns, struct admission *admission);
 
-/* gate_result(gate, admission, observation, outcome, slow, now_ns, random): the end of a call; gives the lease back
- * last. Moves the counters of the breaker; those of the observation are the caller's. */
+/* gate_result(gate, admission, outcome, slow, now_ns, random, retry_after_ns): the end of a call; gives the lease back
+ * last. Moves the counters of the breaker; those of the observation are the caller's. retry_after_ns: as in
+ * breaker_result(). */
 void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
-                 uint64_t random);
+                 uint64_t random, uint64_t retry_after_ns);
 
 /* gate_slow(gate, admission, now_ns, random): the call is still in flight and has passed breaker.slow_time: it is
  * counted now; its end will not count it again as slow. */
