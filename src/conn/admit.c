@@ -118,7 +118,7 @@ static bool applies(const struct attempt *attempt)
     return admit_applies(&attempt->destination->conf, attempt->endpoint, attempt->cookie);
 }
 
-static enum verdict ask_breaker(struct attempt *attempt)
+enum verdict admit_breaker(struct attempt *attempt)
 {
     struct gate gate = admit_gate(attempt);
     if (host.disabled & DISABLE_BREAKER) {
@@ -172,13 +172,13 @@ static enum verdict ask_both(struct attempt *attempt)
     bool waited = false;
     enum verdict verdict = slots_first ? claim_slots(attempt, &waited) : VERDICT_ADMIT;
     if (verdict == VERDICT_ADMIT && !attempt->has_admission)
-        verdict = ask_breaker(attempt);
+        verdict = admit_breaker(attempt);
     if (slots_first || verdict != VERDICT_ADMIT)
         return verdict;
     verdict = claim_slots(attempt, &waited);
     if (waited)
         give_back_admission(attempt);
-    return verdict == VERDICT_ADMIT && waited ? ask_breaker(attempt) : verdict;
+    return verdict == VERDICT_ADMIT && waited ? admit_breaker(attempt) : verdict;
 }
 
 enum verdict admit_ask(struct attempt *attempt)

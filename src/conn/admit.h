@@ -52,7 +52,8 @@ bool admit_find(struct attempt *attempt);
 /* admit_ask(attempt): rate, breaker, bulkhead. ADMIT: admission and slots are held. WAIT (only where attempt->blocking
  * is false): ask again at attempt->wait_until_ns; until then the attempt holds its place. */
 enum verdict admit_ask(struct attempt *attempt);
-void admit_give_back(struct attempt *attempt); /* what it holds */
+enum verdict admit_breaker(struct attempt *attempt); /* the breaker alone */
+void admit_give_back(struct attempt *attempt);       /* what it holds */
 
 /* admit_settle(attempt): the whole call failed: tells the breaker what it kept, and gives everything back. */
 void admit_settle(struct attempt *attempt);

@@ -35,6 +35,8 @@ enum conn_state {
     CONN_DEAD        /* reported: ECONNRESET from here on */
 };
 
+enum { CURIOUS_JUDGE = 1, CURIOUS_REPLAY = 2 };
+
 /* What a connect call holds across its attempts (order): then one attempt's failure neither tells the breaker nor frees
  * the slots. */
 enum { OUTER_BREAKER = 1, OUTER_SLOTS = 2 };
@@ -68,6 +70,9 @@ struct conn {
     _Atomic uint32_t has_call; /* 1: call is kept */
     _Atomic uint32_t pending;  /* PENDING_*; who made it BUSY owns call */
     struct attempt call;
+    /* Requests that may be sent again (conn/replay.h). Touched by the thread that writes and reads. */
+    uint8_t *replay;      /* REPLAY_BYTES, NULL = none */
+    uint32_t replay_used; /* bytes of the current request */
     /* Limits of exchanges (conn/pace.h). */
     uint32_t paced; /* PACE_* */
     struct account slot_account, rate_account;
@@ -75,7 +80,7 @@ struct conn {
     _Atomic uint64_t queued_until_ns; /* held[SLOT_EXCHANGE] is a place in the queue until then, 0 = it is not */
     _Atomic uint32_t turn_taken;      /* the exchange to come has its turn already */
     /* Judging answers (conn/judge.h). */
-    _Atomic uint32_t curious;     /* the next write is to be looked at */
+    _Atomic uint32_t curious;     /* CURIOUS_*: who wants to look at the next write */
     _Atomic uint32_t judging;     /* JUDGE_*: an answer has begun and awaits its verdict */
     _Atomic uint64_t answered_ns; /* its first byte */
     struct sniff sniff;           /* written by whoever writes the request, opens the exchange, or holds JUDGE_BUSY */

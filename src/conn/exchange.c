@@ -164,16 +164,30 @@ void exchange_slow(struct conn *conn, uint64_t now_ns)
         observe_slow(conn, now_ns);
 }
 
+void exchange_over(struct conn *conn, int error, uint64_t now_ns)
+{
+    bool reused = atomic_load(&conn->exchanges) > 1;
+    uint64_t age_ns = now_ns - atomic_load(&conn->started_ns);
+    atomic_store_explicit(&conn->error, error, memory_order_relaxed);
+    exchange_refused(conn, classify_exchange(error, reused, age_ns), now_ns);
+}
+
+void exchange_refused(struct conn *conn, enum observation seen, uint64_t now_ns)
+{
+    if (!leave_waiting(conn, CONN_ENDED))
+        return;
+    timer_stop(conn);
+    observe(conn, seen, now_ns);
+}
+
 /* The connection is over, for an errno (0: end of file). */
 static void finish(struct conn *conn, int error)
 {
     uint64_t now_ns = clock_now_ns();
     if (atomic_load(&conn->own_shutdown) && leave_waiting(conn, CONN_ENDED)) {
         observe(conn, OBSERVATION_ABANDONED, now_ns); /* the application did it itself */
-    } else if (leave_waiting(conn, CONN_ENDED)) {
-        bool reused = atomic_load(&conn->exchanges) > 1;
-        atomic_store_explicit(&conn->error, error, memory_order_relaxed);
-        observe(conn, classify_exchange(error, reused, now_ns - atomic_load(&conn->started_ns)), now_ns);
+    } else if (conn_state(conn) == CONN_WAITING) {
+        exchange_over(conn, error, now_ns);
     } else if (conn_move(conn, CONN_FRESH, CONN_ENDED)) {
         /* Nothing was asked: an idle connection closed by its server says nothing. */
         observe(conn, OBSERVATION_ABANDONED, now_ns);

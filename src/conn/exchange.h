@@ -12,6 +12,11 @@ void exchange_read(struct conn *conn, uint64_t bytes);
 void exchange_end(struct conn *conn);
 void exchange_failed(struct conn *conn, int error);
 
+/* An exchange that waits for its answer is over, and the connection with it, though the application does not hear of
+ * it: by the end of file or an error, or by an answer that is a refusal. */
+void exchange_over(struct conn *conn, int error, uint64_t now_ns);
+void exchange_refused(struct conn *conn, enum observation seen, uint64_t now_ns);
+
 /* exchange_listen(conn): the application waits for bytes: on a connection without any yet, a server that speaks first
  * is expected (first_byte), and the exchange opens. */
 void exchange_listen(struct conn *conn);

@@ -11,7 +11,9 @@ void judge_start(struct conn *conn)
 {
     sniff_start(&conn->sniff, (enum sniff_protocol)conn->conf->sniff);
     /* The first write of any connection may begin a TLS handshake. */
-    atomic_store_explicit(&conn->curious, conn->conf->first_byte != FIRST_BYTE_NONE, memory_order_relaxed);
+    atomic_store_explicit(&conn->judging, JUDGE_NOTHING, memory_order_relaxed);
+    if (conn->conf->first_byte != FIRST_BYTE_NONE)
+        atomic_fetch_or_explicit(&conn->curious, CURIOUS_JUDGE, memory_order_relaxed);
 }
 
 /* The beginning of a vector in one piece; *length is how much there is. */
@@ -40,7 +42,7 @@ void judge_request(struct conn *conn, const struct iovec *iov, size_t count, siz
     bool fresh = conn_state(conn) < CONN_ANSWERING && atomic_load(&conn->exchange_bytes) == 0 &&
                  atomic_load(&conn->exchanges) <= 1;
     if (!sniff_request(&conn->sniff, begin, length, fresh))
-        atomic_store_explicit(&conn->curious, 0, memory_order_relaxed);
+        atomic_fetch_and_explicit(&conn->curious, ~(uint32_t)CURIOUS_JUDGE, memory_order_relaxed);
 }
 
 static bool take(struct conn *conn, uint32_t from, uint32_t to)

@@ -10,6 +10,7 @@
 #include "conn/inject.h"
 #include "conn/judge.h"
 #include "conn/pace.h"
+#include "conn/replay.h"
 #include "conn/timer.h"
 
 static void draw_faults(struct conn *conn, const struct attempt *attempt)
@@ -40,6 +41,7 @@ struct conn *record_new(const struct attempt *attempt)
     conn->endpoint = attempt->endpoint;
     conn->conf = &attempt->destination->conf;
     judge_start(conn);
+    replay_start(conn, attempt);
     conn->ordinal = atomic_fetch_add(&host.ordinal, 1);
     atomic_store(&conn->blocking, attempt->blocking);
     atomic_store(&conn->started_ns, attempt->now_ns);

@@ -45,13 +45,18 @@ void retry_count_call(const struct attempt *attempt)
 static bool wanted(const struct attempt *attempt, int error)
 {
     const struct conf *conf = &attempt->destination->conf;
-    return attempt->retries + 1 < (uint64_t)conf->retry_attempts && conf->mode == MODE_ENFORCE && !attempt->refused &&
+    return conf->mode == MODE_ENFORCE && !attempt->refused &&
            retry_wanted(conf, classify_connect(error, attempt->to.family == AF_UNIX), error);
 }
 
 bool retry_next(struct attempt *attempt, int error, uint64_t *wait_ns)
 {
-    if (!wanted(attempt, error))
+    return wanted(attempt, error) && retry_may(attempt, wait_ns);
+}
+
+bool retry_may(struct attempt *attempt, uint64_t *wait_ns)
+{
+    if (attempt->retries + 1 >= (uint64_t)attempt->destination->conf.retry_attempts)
         return false;
     uint32_t number = attempt->retries + 1;
     uint64_t now_ns = clock_now_ns(), random = prng_at(now_ns, attempt->cookie, number);

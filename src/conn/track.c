@@ -14,6 +14,7 @@
 #include "conn/observe.h"
 #include "conn/park.h"
 #include "conn/pending.h"
+#include "conn/replay.h"
 #include "conn/timer.h"
 #include "policy/classify.h"
 #include "segment/hist.h"
@@ -219,6 +220,7 @@ void track_release(struct conn *conn)
     if (atomic_exchange(&conn->admission_open, 0))
         gate_give_back(&gate, &conn->admission);
     slots_release_all(conn->held);
+    replay_end(conn);
     conn_recycle(conn);
 }
 

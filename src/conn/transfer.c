@@ -11,6 +11,7 @@
 #include "conn/pace.h"
 #include "conn/park.h"
 #include "conn/pending.h"
+#include "conn/replay.h"
 #include "conn/exchange.h"
 #include "conn/track.h"
 
@@ -87,6 +88,20 @@ bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, b
     return true;
 }
 
+/* Whether the request was sent again: then the receive is made anew, with timeouts of its own. */
+static bool replay(struct transfer *transfer, ssize_t result, size_t wanted)
+{
+    struct conn *conn = transfer->conn;
+    bool blocking = atomic_load(&conn->blocking) && !transfer->dontwait;
+    bool again =
+        blocking && !transfer->peek && wanted > 0 &&
+        (result > 0 ? transfer->buffer && replay_after_answer(conn, transfer->fd, transfer->buffer, (size_t)result)
+                    : replay_after_failure(conn, transfer->fd, result < 0 ? errno : 0));
+    if (again)
+        block_read_begin(conn, transfer->fd, false, &transfer->block);
+    return again;
+}
+
 bool transfer_read_again(struct transfer *transfer, ssize_t *result, size_t wanted)
 {
     struct conn *conn = transfer->conn;
@@ -97,6 +112,8 @@ bool transfer_read_again(struct transfer *transfer, ssize_t *result, size_t want
         return true;
     block_read_end(conn, transfer->fd, &transfer->block);
     errno = error;
+    if (__builtin_expect(conn->replay_used != 0, 0) && replay(transfer, *result, wanted))
+        return true;
     enum conn_state state = conn_state(conn);
     if (transfer->peek && *result >= 0 && state != CONN_EXPIRED && state != CONN_DEAD)
         return false;
@@ -122,10 +139,19 @@ void transfer_show_read(const struct transfer *transfer, const struct iovec *iov
         judge_answer(transfer->conn, iov, count, (size_t)result);
 }
 
+static void show_request(struct conn *conn, const struct iovec *iov, size_t count, size_t bytes)
+{
+    uint32_t curious = atomic_load_explicit(&conn->curious, memory_order_relaxed);
+    if (curious & CURIOUS_REPLAY)
+        replay_keep(conn, count ? iov : NULL, count, bytes);
+    if (curious & CURIOUS_JUDGE)
+        judge_request(conn, iov, count, bytes);
+}
+
 void transfer_show_written(const struct transfer *transfer, const struct iovec *iov, size_t count, ssize_t result)
 {
     if (result > 0 && !is_gone(transfer))
-        judge_request(transfer->conn, iov, count, (size_t)result);
+        show_request(transfer->conn, iov, count, (size_t)result);
 }
 
 bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)

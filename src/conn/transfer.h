@@ -25,6 +25,7 @@ struct transfer {
     int fd;
     bool dontwait;
     bool peek;           /* nothing is consumed: no bytes, no answer */
+    const void *buffer;  /* where a receive puts its bytes, NULL = in several places, or nowhere */
     uint64_t begun_ns;   /* of a write that may open an exchange */
     uint32_t generation; /* of the record when the call began */
     struct block_read block;

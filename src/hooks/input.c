@@ -67,6 +67,7 @@ static SLOW ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, 
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     transfer.peek = (flags & MSG_PEEK) != 0;
+    transfer.buffer = seen(buf, flags);
     do
         result = real.recvfrom(fd, buf, bytes, flags, from, length);
     while (transfer_read_again(&transfer, &result, bytes));
@@ -96,6 +97,7 @@ static SLOW ssize_t tracked_read(struct conn *conn, int fd, void *buf, size_t by
     ssize_t result;
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, false))
         return -1;
+    transfer.buffer = buf;
     do
         result = real.read(fd, buf, bytes);
     while (transfer_read_again(&transfer, &result, bytes));

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
 static int checks_done, checks_failed;
 
 #define CHECK(condition)      check_true((condition), #condition, __FILE__, __LINE__)

@@ -20,7 +20,6 @@
 
 enum { RULES_BYTES = 1 << 20, ERRORS_BYTES = 8192, MUTATIONS = 20000 };
 
-#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 #define MS              1000000ll
 #define S               (1000 * MS)
 
