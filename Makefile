@@ -68,7 +68,7 @@ $(B)/flags: FORCE
 $(B)/unit/%: tests/unit/%.c $(COMMON) $(B)/flags
 	@mkdir -p $(@D)
 	$(SAY) "  CC  $<"
-	$(Q)$(CC) $(BASE) $(WARN) -I. $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON)
+	$(Q)$(CC) $(BASE) $(WARN) -I. -pthread $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON)
 
 unit: $(UNIT)
 	$(Q)for test in $(UNIT); do $$test || exit 1; done

@@ -274,12 +274,31 @@ static bool first_in_line(const struct segment *segment, uint32_t index)
     return true;
 }
 
+/* A waiter that slept far beyond its time (a stopped process) may be taken out of the line while it takes its slot.
+ * Then the entry never held the slot that the account counts. */
+static bool kept(const struct segment *segment, struct seg_row *row, const struct slot *slot)
+{
+    uint64_t entry_word = atomic_load(&seg_entry(segment, slot->entry)->word);
+    if (tag_of(entry_word) == slot->tag && state_of(entry_word) != ENTRY_FREE)
+        return true;
+    uint64_t word = atomic_load(&row->account);
+    for (;;) {
+        help(segment, row, ACCOUNT_SLOTS, word);
+        uint64_t next = pack_account(ledger_count(word) - 1, OPERATION_NONE, slot->entry, slot->tag);
+        if (atomic_compare_exchange_strong(&row->account, &word, next))
+            break;
+    }
+    wake_waiters(row);
+    return false;
+}
+
 bool ledger_turn(const struct segment *segment, const struct slot *slot, int64_t limit, uint64_t now_ns)
 {
     uint32_t row_index = atomic_load(&seg_entry(segment, slot->entry)->row);
     struct seg_row *row = seg_row(segment, row_index);
     ledger_reap(segment, row_index, now_ns);
-    if (!first_in_line(segment, slot->entry) || !take(segment, row, ACCOUNT_SLOTS, slot, limit, ENTRY_QUEUED))
+    if (!first_in_line(segment, slot->entry) || !take(segment, row, ACCOUNT_SLOTS, slot, limit, ENTRY_QUEUED) ||
+        !kept(segment, row, slot))
         return false;
     give_back(segment, ACCOUNT_QUEUE, slot->entry, slot->tag, ENTRY_ADMITTED);
     return true;
@@ -315,9 +334,9 @@ void ledger_release(const struct segment *segment, struct slot *slot)
     slot->entry = LEDGER_NONE;
 }
 
-/* A dead owner's entry, or one left behind in the queue. CLAIMED and PENDING never counted, unless an account names
- * them: help() tells. */
-static uint32_t reclaim(const struct segment *segment, uint32_t index)
+/* A dead owner's entry: the claim that was judged, by its tag. CLAIMED and PENDING never counted, unless an account
+ * names them: help() tells. */
+static uint32_t reclaim(const struct segment *segment, uint32_t index, uint32_t tag)
 {
     struct seg_entry *entry = seg_entry(segment, index);
     uint32_t row_index = atomic_load(&entry->row);
@@ -327,7 +346,8 @@ static uint32_t reclaim(const struct segment *segment, uint32_t index)
         help(segment, row, ACCOUNT_QUEUE, atomic_load(&row->queue));
     }
     uint64_t word = atomic_load(&entry->word);
-    uint32_t tag = tag_of(word);
+    if (tag_of(word) != tag)
+        return 0; /* another reaper was faster, and somebody alive is here now */
     switch (state_of(word)) {
     case ENTRY_QUEUED:
         return give_back(segment, ACCOUNT_QUEUE, index, tag, ENTRY_QUEUED);
@@ -372,8 +392,10 @@ uint32_t ledger_reap(const struct segment *segment, uint32_t row, uint64_t now_n
             if (!last_alive)
                 registry_bury(segment, last_owner);
         }
-        if (!last_alive || overdue(entry, word, now_ns))
-            reclaimed += reclaim(segment, i);
+        if (!last_alive)
+            reclaimed += reclaim(segment, i, tag_of(word));
+        else if (overdue(entry, word, now_ns)) /* but not if its turn came after all: then it lives with its slot */
+            reclaimed += give_back(segment, ACCOUNT_QUEUE, i, tag_of(word), ENTRY_QUEUED);
     }
     if (reclaimed && row != LEDGER_NONE)
         seg_count(seg_row(segment, row), COUNTER_reclaimed, reclaimed);
