@@ -72,11 +72,19 @@ static uint32_t held_leases(const struct gate *gate, uint32_t generation, uint64
     return held;
 }
 
+enum lease_result { LEASE_TAKEN, LEASE_BUSY, LEASE_OUTDATED };
+
+static bool is_outdated(const struct gate *gate, uint32_t generation)
+{
+    return breaker_unpack(atomic_load(&row_of(gate)->breaker)).generation != generation;
+}
+
 /* A free place, and then a look at how many are held: by others at the same moment, at places beyond a breaker.probes
  * that was lowered meanwhile, or beside results that used up some of the probes (the ratio mode). Of two too many both
- * step back. */
-static bool take_free_lease(const struct gate *gate, const struct breaker_step *step, uint64_t lease, uint64_t now_ns,
-                            struct admission *admission)
+ * step back. A place is looked at before the generation: a lease that seems to be of another one is then older than
+ * ours, never a newer one that a slow caller would take away. */
+static enum lease_result take_free_lease(const struct gate *gate, const struct breaker_step *step, uint64_t lease,
+                                         uint64_t now_ns, struct admission *admission)
 {
     struct seg_row *row = row_of(gate);
     const struct conf *conf = gate->conf;
@@ -84,17 +92,20 @@ static bool take_free_lease(const struct gate *gate, const struct breaker_step *
     uint64_t longest_ns = lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns);
     for (uint32_t i = 0; i < (uint64_t)conf->breaker_probes && i < SEG_LEASES; i++) {
         uint64_t seen = atomic_load(&row->lease[i]);
+        if (is_outdated(gate, generation))
+            return LEASE_OUTDATED;
         if (lease_is_held(seen, generation, now_ns, longest_ns) ||
             !atomic_compare_exchange_strong(&row->lease[i], &seen, lease))
             continue;
         admission->lease_index = i;
         admission->lease = lease;
-        if (held_leases(gate, generation, now_ns, longest_ns) <= step->lease_limit)
-            return true;
+        bool outdated = is_outdated(gate, generation);
+        if (!outdated && held_leases(gate, generation, now_ns, longest_ns) <= step->lease_limit)
+            return LEASE_TAKEN;
         gate_give_back(gate, admission);
-        return false;
+        return outdated ? LEASE_OUTDATED : LEASE_BUSY;
     }
-    return false;
+    return LEASE_BUSY;
 }
 
 /* Leases whose owner died are free at once. The lease names the low bits of the owner word only; they are compared
@@ -144,21 +155,24 @@ static void want(const struct gate *gate, bool granted, uint64_t now_ns)
                           memory_order_relaxed);
 }
 
-static enum verdict take_lease(const struct gate *gate, const struct breaker_step *step, uint64_t now_ns,
-                               struct admission *admission)
+static enum lease_result take_lease(const struct gate *gate, const struct breaker_step *step, uint64_t now_ns,
+                                    struct admission *admission)
 {
     const struct conf *conf = gate->conf;
     uint64_t expiry_ns = now_ns + lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns);
     uint64_t lease = lease_pack(step->next.generation, gate->owner, expiry_ns);
-    bool granted = !yields_to_another(gate, now_ns) &&
-                   (take_free_lease(gate, step, lease, now_ns, admission) ||
-                    (reclaim_leases(gate) && take_free_lease(gate, step, lease, now_ns, admission)));
-    want(gate, granted, now_ns);
-    if (!granted)
-        return VERDICT_PROBE_BUSY;
-    admission->ticket.probe = true;
-    seg_count(row_of(gate), COUNTER_probes, 1);
-    return VERDICT_ADMIT;
+    enum lease_result result = LEASE_BUSY;
+    if (!yields_to_another(gate, now_ns))
+        result = take_free_lease(gate, step, lease, now_ns, admission);
+    if (result == LEASE_BUSY && !yields_to_another(gate, now_ns) && reclaim_leases(gate))
+        result = take_free_lease(gate, step, lease, now_ns, admission);
+    if (result != LEASE_OUTDATED)
+        want(gate, result == LEASE_TAKEN, now_ns);
+    if (result == LEASE_TAKEN) {
+        admission->ticket.probe = true;
+        seg_count(row_of(gate), COUNTER_probes, 1);
+    }
+    return result;
 }
 
 enum verdict gate_admit(const struct gate *gate, uint64_t now_ns, struct admission *admission)
@@ -178,7 +192,12 @@ enum verdict gate_admit(const struct gate *gate, uint64_t now_ns, struct admissi
         if (!commit(gate, &word, &step, &now))
             continue;
         admission->ticket.generation = step.next.generation;
-        return step.needs_lease ? take_lease(gate, &step, now_ns, admission) : step.verdict;
+        if (!step.needs_lease)
+            return step.verdict;
+        enum lease_result result = take_lease(gate, &step, now_ns, admission);
+        if (result != LEASE_OUTDATED)
+            return result == LEASE_TAKEN ? VERDICT_ADMIT : VERDICT_PROBE_BUSY;
+        word = atomic_load(&row->breaker); /* it moved on while we looked for a place: ask again */
     }
 }
 
