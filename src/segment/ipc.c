@@ -59,6 +59,12 @@ bool ipc_sem_take_unit(int32_t id, unsigned index)
     return sem_op(id, &op) == 0;
 }
 
+void ipc_sem_give_unit(int32_t id, unsigned index)
+{
+    struct sembuf op = {.sem_num = (unsigned short)index, .sem_op = -1, .sem_flg = SEM_UNDO | IPC_NOWAIT};
+    sem_op(id, &op);
+}
+
 int ipc_sem_value(int32_t id, unsigned index)
 {
     long value = sem_control(id, index, GETVAL);

@@ -13,6 +13,7 @@
 int32_t ipc_sem_create(int count);                  /* id, or -1 */
 void ipc_sem_remove(int32_t id);                    /* -1 is ignored */
 bool ipc_sem_take_unit(int32_t id, unsigned index); /* +1 with SEM_UNDO */
+void ipc_sem_give_unit(int32_t id, unsigned index); /* takes that back */
 int ipc_sem_value(int32_t id, unsigned index);      /* or -1 */
 
 /* Inode of /proc/self/ns/NAME, 0 when unknown. */

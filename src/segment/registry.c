@@ -17,12 +17,30 @@ static uint32_t generation_of(uint64_t word)
 
 static enum process_state state_of(uint64_t word)
 {
-    return (enum process_state)(uint32_t)word;
+    return (enum process_state)(word & 3);
+}
+
+static uint32_t claimer_of(uint64_t word)
+{
+    return (uint32_t)word >> 2;
 }
 
 static uint64_t make_word(uint32_t generation, enum process_state state)
 {
     return (uint64_t)(generation & GENERATION_MASK) << 32 | (uint32_t)state;
+}
+
+static uint32_t next_generation(uint64_t word)
+{
+    uint32_t next = (generation_of(word) + 1) & GENERATION_MASK;
+    return next ? next : 1; /* owner words are never 0 */
+}
+
+/* Who claims an entry signs with its pid, where that means something to others. */
+static uint64_t make_claim(const struct segment *segment, uint32_t generation)
+{
+    uint32_t pid = segment->same_pid_ns ? (uint32_t)raw_getpid() : 0;
+    return make_word(generation, PROCESS_CLAIMED) | (uint64_t)(pid & 0x3fffffff) << 2;
 }
 
 static uint32_t make_owner(uint32_t generation, uint32_t index)
@@ -38,10 +56,7 @@ uint32_t registry_owner_at(const struct segment *segment, uint32_t index)
 
 static void free_entry(struct seg_process *entry, uint64_t word)
 {
-    uint32_t next = generation_of(word) + 1;
-    if ((next & GENERATION_MASK) == 0)
-        next = 1; /* owner words are never 0 */
-    atomic_compare_exchange_strong(&entry->word, &word, make_word(next, PROCESS_FREE));
+    atomic_compare_exchange_strong(&entry->word, &word, make_word(next_generation(word), PROCESS_FREE));
 }
 
 void registry_bury(const struct segment *segment, uint32_t owner)
@@ -64,12 +79,23 @@ static bool alive_by_start_time(const struct segment *segment, const struct seg_
     return exists && (seen == 0 || noted == 0 || seen == noted);
 }
 
+/* The rest of a claimed entry is still that of its last owner. */
+static bool claimer_alive(const struct segment *segment, uint64_t word)
+{
+    bool exists = true;
+    if (segment->same_pid_ns && claimer_of(word) != 0)
+        ipc_start_time((int)claimer_of(word), &exists);
+    return exists; /* unknown is alive */
+}
+
 bool registry_alive(const struct segment *segment, uint32_t owner)
 {
     const struct seg_process *entry = seg_process(segment, owner_index(owner));
     uint64_t word = atomic_load_explicit(&entry->word, memory_order_acquire);
     if (owner == 0 || state_of(word) == PROCESS_FREE || make_owner(generation_of(word), owner_index(owner)) != owner)
         return false;
+    if (state_of(word) == PROCESS_CLAIMED)
+        return claimer_alive(segment, word);
     if (atomic_load(&entry->sem_ok) && segment->sem_usable) {
         int value = ipc_sem_value(seg_header(segment)->sem_id, owner_index(owner));
         if (value >= 0)
@@ -78,37 +104,36 @@ bool registry_alive(const struct segment *segment, uint32_t owner)
     return alive_by_start_time(segment, entry);
 }
 
-/* After an exec the new program finds the entry of the old one: same process, other owner. Returns its index, or
- * SEG_PROCESSES. */
-static uint32_t retire_own_past(const struct segment *segment, uint32_t pid, uint64_t start_time, uint64_t pid_ns)
+/* After an exec the new program finds the entry of the old one: same process, other owner. The unit that it took in the
+ * semaphore comes back only when the process ends, so nobody else must ever stand there: the entry passes from the one
+ * to the other without being free. Returns its index, or SEG_PROCESSES. */
+static uint32_t claim_own_past(const struct segment *segment, uint64_t start_time, uint64_t pid_ns, uint64_t *claimed)
 {
     uint32_t used = atomic_load(&seg_header(segment)->processes_used);
-    uint32_t index = SEG_PROCESSES;
     for (uint32_t i = 0; i < used && i < SEG_PROCESSES; i++) {
         struct seg_process *entry = seg_process(segment, i);
         uint64_t word = atomic_load(&entry->word);
-        if (state_of(word) != PROCESS_LIVE || atomic_load(&entry->pid) != pid ||
+        if (state_of(word) != PROCESS_LIVE || atomic_load(&entry->pid) != (uint32_t)raw_getpid() ||
             atomic_load(&entry->start_time) != start_time || atomic_load(&entry->pid_ns) != pid_ns)
             continue;
-        free_entry(entry, word);
-        index = i;
+        *claimed = make_claim(segment, next_generation(word));
+        if (atomic_compare_exchange_strong(&entry->word, &word, *claimed))
+            return i;
     }
-    return index;
+    return SEG_PROCESSES;
 }
 
-static bool claim(struct seg_process *entry, uint64_t *word)
+static bool claim(const struct segment *segment, uint32_t index, uint64_t *claimed)
 {
-    *word = atomic_load(&entry->word);
-    if (state_of(*word) != PROCESS_FREE)
+    struct seg_process *entry = seg_process(segment, index);
+    uint64_t word = atomic_load(&entry->word);
+    if (state_of(word) != PROCESS_FREE)
         return false;
-    uint32_t generation = generation_of(*word) ? generation_of(*word) : 1;
-    uint64_t claimed = make_word(generation, PROCESS_CLAIMED);
-    if (!atomic_compare_exchange_strong(&entry->word, word, claimed))
-        return false;
-    *word = claimed;
-    return true;
+    *claimed = make_claim(segment, generation_of(word) ? generation_of(word) : 1);
+    return atomic_compare_exchange_strong(&entry->word, &word, *claimed);
 }
 
+/* The owner word; 0 when somebody who does not know our pid took us for dead meanwhile. */
 static uint32_t fill(const struct segment *segment, uint32_t index, uint64_t word, uint32_t parent, const char *program,
                      uint64_t start_time, uint64_t pid_ns)
 {
@@ -123,10 +148,14 @@ static uint32_t fill(const struct segment *segment, uint32_t index, uint64_t wor
     text_copy(entry->program, sizeof entry->program, program);
     /* A unit that an earlier exec of this process took at this index is still counted: one more is harmless,
      * for both go when the process ends. */
-    if (segment->sem_usable && ipc_sem_take_unit(header->sem_id, index))
-        atomic_store(&entry->sem_ok, 1);
-    atomic_store_explicit(&entry->word, make_word(generation_of(word), PROCESS_LIVE), memory_order_release);
-    return make_owner(generation_of(word), index);
+    bool counted = segment->sem_usable && ipc_sem_take_unit(header->sem_id, index);
+    atomic_store(&entry->sem_ok, counted);
+    uint32_t generation = generation_of(word);
+    if (atomic_compare_exchange_strong(&entry->word, &word, make_word(generation, PROCESS_LIVE)))
+        return make_owner(generation, index);
+    if (counted)
+        ipc_sem_give_unit(header->sem_id, index);
+    return 0;
 }
 
 static void bury_the_dead(const struct segment *segment)
@@ -144,18 +173,17 @@ uint32_t registry_join(const struct segment *segment, uint32_t parent, const cha
     uint64_t word;
     uint64_t start_time = ipc_start_time(raw_getpid(), &exists);
     uint64_t pid_ns = ipc_namespace("pid");
-    /* The unit that this process took at its old index comes back only when it ends: nobody else must stand there. */
-    uint32_t own = retire_own_past(segment, (uint32_t)raw_getpid(), start_time, pid_ns);
-    if (own < SEG_PROCESSES && claim(seg_process(segment, own), &word))
-        return fill(segment, own, word, parent, program, start_time, pid_ns);
-    for (int round = 0; round < 2; round++) {
-        for (uint32_t i = 0; i < SEG_PROCESSES; i++) {
-            if (!claim(seg_process(segment, i), &word))
+    uint32_t own = claim_own_past(segment, start_time, pid_ns, &word);
+    uint32_t owner = own < SEG_PROCESSES ? fill(segment, own, word, parent, program, start_time, pid_ns) : 0;
+    for (int round = 0; round < 2 && owner == 0; round++) {
+        for (uint32_t i = 0; i < SEG_PROCESSES && owner == 0; i++) {
+            if (!claim(segment, i, &word))
                 continue;
             seg_raise(&seg_header(segment)->processes_used, i + 1);
-            return fill(segment, i, word, parent, program, start_time, pid_ns);
+            owner = fill(segment, i, word, parent, program, start_time, pid_ns);
         }
-        bury_the_dead(segment);
+        if (owner == 0)
+            bury_the_dead(segment);
     }
-    return 0;
+    return owner;
 }

@@ -6,9 +6,10 @@
  * unit in the semaphore set is gone, or when /proc of the same pid namespace knows another start time;
  * in every other case it counts as alive.
  *
- *   seg_process.word = generation:32 | state:32      FREE -> CLAIMED -> LIVE -> FREE (generation + 1)
+ *   seg_process.word = generation:32 | pid:30 | state:2      FREE -> CLAIMED -> LIVE -> FREE (generation + 1)
  *
- * A joiner that dies while CLAIMED is found by its start time, or by its semaphore unit.
+ * After an exec LIVE -> CLAIMED (generation + 1). pid is that of a claimer, 0 elsewhere: until the entry lives,
+ * everything else in it is its last owner's. A joiner that dies while CLAIMED is found by its pid.
  */
 #ifndef RESIL_SEGMENT_REGISTRY_H
 #define RESIL_SEGMENT_REGISTRY_H
