@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "conn/host.h"
+#include "conn/track.h"
 
 /* Who cannot sleep looks at its turn so often: it may come because a holder died. */
 #define SLICE_NS 50000000ull
@@ -67,6 +68,8 @@ static enum verdict take(struct attempt *attempt, enum slot_kind kind, struct ac
     if (held->segment)
         return look_again(attempt, held, wish.limit);
     enum ledger_result result = slots_take(&wish, held, &attempt->queue_end_ns);
+    if (result != LEDGER_OK && result != LEDGER_QUEUED && track_sweep())
+        result = slots_take(&wish, held, &attempt->queue_end_ns);
     switch (result) {
     case LEDGER_QUEUED:
         *waited = true;

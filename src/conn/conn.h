@@ -100,6 +100,8 @@ struct conn {
     _Atomic uint64_t received;     /* bytes of the peer that somebody is known to have seen */
     _Atomic uint64_t acked;        /* bytes of ours that the peer had at the last look */
     _Atomic uint32_t reset_due;    /* the deadline ends in a reset */
+    _Atomic uint32_t closing;      /* its generation while the last descriptor is being closed, else 0 */
+    _Atomic uint32_t closer;       /* the thread that closes it among a range, 0 = one that closes it alone */
     _Atomic uint32_t injected;     /* what happens next to this call is our own doing */
     _Atomic uint32_t delayed;      /* bit 0..2: connect, read, write of the current exchange had their latency */
     /* The one epoll registration that parking can take back and restore (conn/park.h). */

@@ -17,6 +17,7 @@
 #include "conn/replay.h"
 #include "conn/timer.h"
 #include "policy/classify.h"
+#include "real/raw.h"
 #include "segment/hist.h"
 
 /* timeout.write is the kernel's own TCP_USER_TIMEOUT; one that the application set stands. Only once connected: in
@@ -210,18 +211,29 @@ static void abandon(struct conn *conn, uint64_t now_ns)
     }
 }
 
-void track_release(struct conn *conn)
+/* The connection's last words to the breaker. */
+static void judge(struct conn *conn)
 {
-    if (!conn_unref(conn))
-        return;
     struct gate gate = observe_gate(conn);
     pending_forget(conn);
     abandon(conn, clock_now_ns());
     if (atomic_exchange(&conn->admission_open, 0))
         gate_give_back(&gate, &conn->admission);
+}
+
+static void give_back(struct conn *conn)
+{
     slots_release_all(conn->held);
     replay_end(conn);
     conn_recycle(conn);
+}
+
+void track_release(struct conn *conn)
+{
+    if (!conn_unref(conn))
+        return;
+    judge(conn);
+    give_back(conn);
 }
 
 /* The last descriptor goes, and nobody looked at what became of the connect, or at the answer. The kernel's error is
@@ -243,21 +255,85 @@ static void settle_unseen(struct conn *conn, int fd)
         track_connect_failed(conn, ECONNREFUSED, now_ns);
 }
 
-void track_close(int fd)
+static _Atomic uint32_t closing_now; /* records between track_close() and track_closed() */
+
+static bool end_closing(struct closing closing)
 {
+    if (!atomic_compare_exchange_strong(&closing.conn->closing, &closing.generation, 0))
+        return false; /* somebody else did */
+    atomic_fetch_sub(&closing_now, 1);
+    give_back(closing.conn);
+    return true;
+}
+
+void track_closed(struct closing closing)
+{
+    if (closing.conn)
+        end_closing(closing);
+}
+
+/* Not a look at a socket that another thread is closing: for that moment we would hold it open, beyond its close. */
+static bool left_behind(struct conn *conn, uint64_t now_ns)
+{
+    enum { LONG_NS = 1000000000 };
+    return atomic_load(&conn->closer) == (uint32_t)raw_gettid() || now_ns - atomic_load(&conn->started_ns) > LONG_NS;
+}
+
+bool track_sweep(void)
+{
+    bool any = false;
+    uint32_t index = 0;
+    if (atomic_load(&closing_now) == 0)
+        return false;
+    uint64_t now_ns = clock_now_ns();
+    for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
+        const struct closing closing = {conn, atomic_load(&conn->closing)};
+        /* The socket still stands there as long as its close has not been carried out. */
+        if (closing.generation != 0 && left_behind(conn, now_ns) &&
+            kernel_cookie(atomic_load(&conn->fd)) != conn->cookie)
+            any |= end_closing(closing);
+    }
+    return any;
+}
+
+static struct closing begin_closing(struct conn *conn, int fd)
+{
+    const struct closing closing = {conn, atomic_load(&conn->generation)}; /* odd while in use, never 0 */
+    judge(conn);
+    conn_move(conn, conn_state(conn), CONN_ENDED);
+    timer_stop(conn);
+    atomic_store(&conn->fd, fd);
+    atomic_store(&conn->started_ns, clock_now_ns());
+    atomic_fetch_add(&closing_now, 1);
+    atomic_store(&conn->closing, closing.generation);
+    return closing;
+}
+
+struct closing track_close(int fd)
+{
+    const struct closing nothing = {NULL, 0};
     struct conn *conn = conn_of(fd);
     if (!conn)
-        return;
+        return nothing;
     enum conn_state state = conn_state(conn);
     bool last = atomic_load(&conn->refs) == 1;
     if (last && !conn->inherited && !pending_holds(conn) && (state == CONN_CONNECTING || state == CONN_WAITING))
         settle_unseen(conn, fd);
     conn = conn_take(fd);
     if (!conn)
-        return;
+        return nothing;
     if (!last && atomic_load(&conn->fd) == fd)
         atomic_store(&conn->fd, conn_find_fd(conn));
-    track_release(conn);
+    return conn_unref(conn) ? begin_closing(conn, fd) : nothing;
+}
+
+void track_close_range(unsigned first, unsigned last)
+{
+    for (int fd = conn_next_tracked(first, last); fd >= 0; fd = conn_next_tracked((unsigned)fd + 1, last)) {
+        const struct closing closing = track_close(fd);
+        if (closing.conn)
+            atomic_store(&closing.conn->closer, (uint32_t)raw_gettid());
+    }
 }
 
 void track_after_fork(void)

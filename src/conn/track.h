@@ -30,9 +30,24 @@ void track_reset_after(struct conn *conn, uint64_t at_ns);
  * ECONNRESET afterwards; 0 when it is not poisoned. */
 int track_report(struct conn *conn);
 
-/* track_close(fd): the descriptor goes away: drops it, and with the last one the record, its slot and its lease. Call
- * before the real close. One system call when a connect was in flight. */
-void track_close(int fd);
+/* track_close(fd): the descriptor goes away. Call before the real close: the number may be somebody else's right after
+ * it. With the last descriptor the record ends; its slot stays taken until track_closed(), after the real close, so
+ * that the backend never sees one connection more than there are slots. One system call when a connect was in flight.
+ */
+struct closing {
+    struct conn *conn; /* NULL: nothing ends */
+    uint32_t generation;
+};
+struct closing track_close(int fd);
+void track_closed(struct closing closing);
+
+/* Likewise for all of a range; track_sweep() ends them. */
+void track_close_range(unsigned first, unsigned last);
+
+/* track_sweep(): ends the records whose descriptors were closed without track_closed(): by this
+ * thread's call for a range of them, or by one that was unwound long ago (cancelled, siglongjmp). True when there was
+ * one. Nearly free when there is none. */
+bool track_sweep(void);
 
 /* track_release(conn): ends the record of a reference already taken from the table. */
 void track_release(struct conn *conn);

@@ -20,18 +20,16 @@ static bool in_vfork_child(void)
     return (uint32_t)raw_getpid() != atomic_load_explicit(&host.pid, memory_order_relaxed);
 }
 
-void fd_forget(int fd)
+struct closing fd_forget(int fd)
 {
-    if (conn_of(fd) && !in_vfork_child())
-        track_close(fd);
+    return conn_of(fd) && !in_vfork_child() ? track_close(fd) : (struct closing){NULL, 0};
 }
 
 void fd_forget_range(unsigned first, unsigned last)
 {
     if (atomic_load(&conn_live) == 0 || in_vfork_child())
         return;
-    for (int fd = conn_next_tracked(first, last); fd >= 0; fd = conn_next_tracked((unsigned)fd + 1, last))
-        track_close(fd);
+    track_close_range(first, last);
 }
 
 /* `to` is a new name of the socket of `from`. */
@@ -44,8 +42,12 @@ int fd_alias(int from, int to)
 
 HOOK int close(int fd)
 {
-    fd_forget(fd);
-    return real.close(fd);
+    if (__builtin_expect(conn_of(fd) == NULL, 1))
+        return real.close(fd);
+    struct closing closing = fd_forget(fd);
+    int result = real.close(fd);
+    track_closed(closing);
+    return result;
 }
 
 HOOK int close_range(unsigned first, unsigned last, int flags)
@@ -54,13 +56,16 @@ HOOK int close_range(unsigned first, unsigned last, int flags)
     bool closes = ((unsigned)flags & ~CLOSE_RANGE_UNSHARE) == 0 && first <= last;
     if (closes)
         fd_forget_range(first, last);
-    return real.close_range(first, last, flags);
+    int result = real.close_range(first, last, flags);
+    track_sweep();
+    return result;
 }
 
 HOOK void closefrom(int first)
 {
     fd_forget_range(first < 0 ? 0 : (unsigned)first, ~0u);
     real.closefrom(first);
+    track_sweep();
 }
 
 HOOK int fclose(FILE *stream)
@@ -68,9 +73,10 @@ HOOK int fclose(FILE *stream)
     int saved = errno;
     int fd = stream ? fileno(stream) : -1; /* -1 for a stream without a descriptor */
     errno = saved;
-    if (fd >= 0)
-        fd_forget(fd);
-    return real.fclose(stream);
+    struct closing closing = fd_forget(fd);
+    int result = real.fclose(stream);
+    track_closed(closing);
+    return result;
 }
 
 HOOK int shutdown(int fd, int how)
@@ -91,22 +97,26 @@ HOOK int dup(int fd)
 }
 
 /* The target is closed by the call, if the call succeeds: whether it can is asked before. */
-void fd_replace(int from, int to)
+struct closing fd_replace(int from, int to)
 {
-    if (conn_of(to) && from != to && raw_fcntl(from, F_GETFD, 0) >= 0)
-        fd_forget(to);
+    bool closes = conn_of(to) && from != to && raw_fcntl(from, F_GETFD, 0) >= 0;
+    return closes ? fd_forget(to) : (struct closing){NULL, 0};
 }
 
 HOOK int dup2(int from, int to)
 {
-    fd_replace(from, to);
-    return fd_alias(from, real.dup2(from, to));
+    struct closing closing = fd_replace(from, to);
+    int result = real.dup2(from, to);
+    track_closed(closing);
+    return fd_alias(from, result);
 }
 
 HOOK int dup3(int from, int to, int flags)
 {
-    fd_replace(from, to);
-    return fd_alias(from, real.dup3(from, to, flags));
+    struct closing closing = fd_replace(from, to);
+    int result = real.dup3(from, to, flags);
+    track_closed(closing);
+    return fd_alias(from, result);
 }
 
 /* After a successful F_SETFL or FIONBIO. */

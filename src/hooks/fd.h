@@ -3,11 +3,14 @@
 #ifndef RESIL_HOOKS_FD_H
 #define RESIL_HOOKS_FD_H
 
-/* Before a descriptor, or all of a range, is closed. */
-void fd_forget(int fd);
+#include "conn/track.h"
+
+/* Before a descriptor is closed; after it: track_closed(). */
+struct closing fd_forget(int fd);
+/* Before all of a range are closed; after it: track_sweep(). */
 void fd_forget_range(unsigned first, unsigned last);
-/* Before dup2(from, to): closes what stands at `to` if the call can succeed. */
-void fd_replace(int from, int to);
+/* Before dup2(from, to): what stands at `to` will be closed, if the call can succeed; after it: track_closed(). */
+struct closing fd_replace(int from, int to);
 /* After a call that made `to` another name of `from`; returns `to`. */
 int fd_alias(int from, int to);
 

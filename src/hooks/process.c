@@ -21,6 +21,7 @@ static bool is_duplicate(long number)
 HOOK long syscall(long number, ...)
 {
     long a[6];
+    struct closing closing = {NULL, 0};
     va_list args;
     va_start(args, number);
     for (int i = 0; i < 6; i++)
@@ -28,7 +29,7 @@ HOOK long syscall(long number, ...)
     va_end(args);
     switch (number) {
     case SYS_close: /* not close(): that is a cancellation point, which is why libuv avoids it */
-        fd_forget((int)a[0]);
+        closing = fd_forget((int)a[0]);
         break;
     case SYS_dup:
         break;
@@ -36,11 +37,11 @@ HOOK long syscall(long number, ...)
         return connect((int)a[0], (const struct sockaddr *)a[1], (socklen_t)a[2]);
 #ifdef SYS_dup2
     case SYS_dup2:
-        fd_replace((int)a[0], (int)a[1]);
+        closing = fd_replace((int)a[0], (int)a[1]);
         break;
 #endif
     case SYS_dup3:
-        fd_replace((int)a[0], (int)a[1]);
+        closing = fd_replace((int)a[0], (int)a[1]);
         break;
 #ifdef SYS_close_range
     case SYS_close_range:
@@ -52,5 +53,7 @@ HOOK long syscall(long number, ...)
         return real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     }
     long result = real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    track_closed(closing);
+    track_sweep();
     return is_duplicate(number) ? fd_alias((int)a[0], (int)result) : result;
 }
