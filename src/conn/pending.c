@@ -106,7 +106,7 @@ bool pending_retry(struct conn *conn, int fd, int error, enum observation seen)
     struct attempt *call = &conn->call;
     call->now_ns = clock_now_ns();
     call->error = error;
-    if (conn_state(conn) != CONN_CONNECTING || !retry_next(call, error, &wait_ns) || park_is_shared(conn) ||
+    if (conn_state(conn) != CONN_CONNECTING || park_is_shared(conn) || !retry_next(call, error, &wait_ns) ||
         !park_begin(conn, fd, call->now_ns + wait_ns)) {
         atomic_store(&conn->pending, PENDING_NONE);
         if (conn_state(conn) == CONN_CONNECTING)

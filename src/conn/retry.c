@@ -18,28 +18,44 @@ static void count(const struct attempt *attempt, enum counter counter)
     seg_count(seg_row(&host.segment, attempt->endpoint), counter, 1);
 }
 
-static void add_to_budget(const struct attempt *attempt, bool retry)
+static void add_to_budget(const struct attempt *attempt, uint64_t epoch, bool retry)
 {
-    uint64_t epoch = budget_epoch(&attempt->destination->conf, attempt->now_ns);
     _Atomic uint64_t *bucket = &destination_row(attempt)->budget[epoch % SEG_BUCKETS];
     uint64_t seen = atomic_load_explicit(bucket, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(bucket, &seen, budget_add(seen, epoch, retry)))
         ;
 }
 
-static bool budget_has_room(const struct attempt *attempt)
+static void take_back(const struct attempt *attempt, uint64_t epoch)
 {
+    _Atomic uint64_t *bucket = &destination_row(attempt)->budget[epoch % SEG_BUCKETS];
+    uint64_t seen = atomic_load_explicit(bucket, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(bucket, &seen, budget_take_back(seen, epoch)))
+        ;
+}
+
+/* The retry is counted before the budget is looked at: of several that come at once for the last of it none passes
+ * unseen, though all may be refused. Who is killed after this has spent it. */
+static bool spend_budget(const struct attempt *attempt)
+{
+    const struct conf *conf = &attempt->destination->conf;
     uint64_t buckets[SEG_BUCKETS];
+    uint64_t epoch = budget_epoch(conf, clock_now_ns());
+    if (conf->retry_budget == CONF_OFF)
+        return true;
+    add_to_budget(attempt, epoch, true);
     for (int i = 0; i < SEG_BUCKETS; i++)
-        buckets[i] = atomic_load_explicit(&destination_row(attempt)->budget[i], memory_order_relaxed);
-    return budget_allows(&attempt->destination->conf, buckets,
-                         budget_epoch(&attempt->destination->conf, clock_now_ns()));
+        buckets[i] = atomic_load(&destination_row(attempt)->budget[i]);
+    if (budget_kept(conf, buckets, epoch))
+        return true;
+    take_back(attempt, epoch);
+    return false;
 }
 
 void retry_count_call(const struct attempt *attempt)
 {
     if (attempt->destination->conf.retry_attempts > 1)
-        add_to_budget(attempt, false);
+        add_to_budget(attempt, budget_epoch(&attempt->destination->conf, attempt->now_ns), false);
 }
 
 static bool wanted(const struct attempt *attempt, int error)
@@ -62,7 +78,7 @@ bool retry_may(struct attempt *attempt, uint64_t *wait_ns)
     uint64_t now_ns = clock_now_ns(), random = prng_at(now_ns, attempt->cookie, number);
     *wait_ns = retry_delay_ns(&attempt->destination->conf, number, attempt->delay_ns, random);
     bool in_time = attempt->end_ns == 0 || now_ns + *wait_ns < attempt->end_ns;
-    if (!in_time || !budget_has_room(attempt))
+    if (!in_time || !spend_budget(attempt))
         return false;
     attempt->delay_ns = *wait_ns;
     return true;
@@ -71,7 +87,6 @@ bool retry_may(struct attempt *attempt, uint64_t *wait_ns)
 void retry_count(struct attempt *attempt)
 {
     attempt->retries++;
-    add_to_budget(attempt, true);
     count(attempt, COUNTER_retries);
 }
 

@@ -141,7 +141,13 @@ uint64_t budget_add(uint64_t bucket, uint64_t epoch, bool retry)
     return (epoch & FIELD(16)) << 48 | (calls + !retry) << 24 | (retries + retry);
 }
 
-bool budget_allows(const struct conf *conf, const uint64_t buckets[10], uint64_t epoch)
+uint64_t budget_take_back(uint64_t bucket, uint64_t epoch)
+{
+    bool is_counted = bucket >> 48 == (epoch & FIELD(16)) && (bucket & FIELD(24)) > 0;
+    return is_counted ? bucket - 1 : bucket;
+}
+
+bool budget_kept(const struct conf *conf, const uint64_t buckets[10], uint64_t epoch)
 {
     uint64_t calls = 0, retries = 0;
     if (conf->retry_budget == CONF_OFF)
@@ -155,5 +161,5 @@ bool budget_allows(const struct conf *conf, const uint64_t buckets[10], uint64_t
     }
     struct budget budget = budget_unpack(conf->retry_budget);
     uint64_t floor = (uint64_t)budget.per_second * budget.seconds;
-    return (retries + 1) * 100000 <= calls * budget.share_milli_percent + floor * 100000;
+    return retries * 100000 <= calls * budget.share_milli_percent + floor * 100000;
 }

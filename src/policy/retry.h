@@ -49,7 +49,10 @@ bool retry_wanted(const struct conf *conf, enum observation observation, int err
 /* The budget's window: buckets of one tenth of its time: epoch:16 | calls:24 | retries:24. */
 uint64_t budget_epoch(const struct conf *conf, uint64_t now_ns);
 uint64_t budget_add(uint64_t bucket, uint64_t epoch, bool retry);
-/* budget_allows(conf, buckets, epoch): whether one more retry keeps to the budget. */
-bool budget_allows(const struct conf *conf, const uint64_t buckets[10], uint64_t epoch);
+/* budget_take_back(bucket, epoch): without one retry that was added at epoch; unchanged when it is forgotten already.
+ */
+uint64_t budget_take_back(uint64_t bucket, uint64_t epoch);
+/* budget_kept(conf, buckets, epoch): whether the retries that are counted, one's own included, keep to the budget. */
+bool budget_kept(const struct conf *conf, const uint64_t buckets[10], uint64_t epoch);
 
 #endif
