@@ -60,7 +60,7 @@ static void turn(const struct gate *gate, uint32_t thread, uint64_t random)
         atomic_store(&probing[thread], 0);
     }
     enum outcome outcome = random % 4 == 0 ? OUTCOME_SUCCESS : random % 4 == 1 ? OUTCOME_IGNORED : OUTCOME_FAILURE;
-    gate_result(gate, &admission, outcome, false, clock_now_ns(), random);
+    gate_result(gate, &admission, outcome, false, clock_now_ns(), random, 0);
 }
 
 static void *contend(void *number)
