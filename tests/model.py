@@ -219,7 +219,7 @@ class Conf:
     """The keys as attributes: breaker.open_time is breaker_open_time, in ns, parts per million or None for off."""
 
     def __init__(self, settings):
-        self._texts = {}
+        self.texts = {}
         for name, text in settings:
             self.set(name, text, resolve=False)
         self._resolve()
@@ -227,15 +227,15 @@ class Conf:
     def set(self, name, text, resolve=True):
         if name not in KEYS:
             raise ScriptError(f"unknown key {name}")
-        self._texts[name] = text
+        self.texts[name] = text
         if resolve:
             self._resolve()
 
     def _resolve(self):
         for name, (parse, default) in KEYS.items():
-            text = self._texts.get(name, default)
+            text = self.texts.get(name, default)
             if text in KEYS:
-                text = self._texts.get(text, KEYS[text][1])
+                text = self.texts.get(text, KEYS[text][1])
             setattr(self, name.replace(".", "_"), None if text is None else parse(text))
         self.lease = sum(LEASE_OF_OFF if part is None else part for part in (self.timeout_probe, self.timeout_response))
         if self.rate_limit:

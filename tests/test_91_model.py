@@ -22,6 +22,12 @@ def print_time(instant):
     return f"{whole}.{part:09d}".rstrip("0") if part else str(whole)
 
 
+def never_opens(conf):
+    """breaker.errors so far apart (breaker.lumping) never fit into the window: no legal configuration."""
+    return (conf.breaker_errors is not None and conf.breaker_lumping is not None and not conf.breaker_window_calls
+            and (conf.breaker_errors - 1) * conf.breaker_lumping > conf.breaker_window)
+
+
 FORCED = (model.FORCED_OPEN, model.FORCED_CLOSED)
 
 
@@ -142,7 +148,10 @@ class Maker:
             return f"{now} force {'auto' if forced else self.rng.choice(('open', 'closed', 'auto'))}"
         if self.simulation.breaker.state in FORCED:
             return f"{now} force auto"  # not for long
-        return f"{now} set {self.rng.choice(CHANGES[self.family])(self.rng)}"
+        change = self.rng.choice(CHANGES[self.family])(self.rng)
+        texts = dict(self.simulation.conf.texts)
+        texts.update([change.split("=", 1)])
+        return f"{now} show" if never_opens(model.Conf(texts.items())) else f"{now} set {change}"
 
 
 def one_of(*values):
@@ -247,6 +256,8 @@ def make(family, seed, lines):
     settings, mix = FAMILIES[family](rng)
     settings.append("breaker.jitter=off")
     conf = model.Conf(setting.split("=", 1) for setting in settings)
+    if never_opens(conf):
+        settings = [setting for setting in settings if not setting.startswith("breaker.lumping=")]
     gap = rng.choice((conf.breaker_window / 50, conf.breaker_open_time / 10, 10**6, 10**8))
     if family == "rate":
         gap = rng.choice((1, 1, 3)) * 2 * conf.rate_interval

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/crc32.h"
+#include "base/units.h"
 #include "config/keys.h"
 #include "config/rules.h"
 
@@ -103,6 +104,30 @@ static void emit_destinations(const struct model *model, struct rule_destination
     }
 }
 
+/* breaker.lumping keeps the failures that count so far apart that breaker.errors of them never fit into the window: the
+ * breaker would never open for what it was told to open for. */
+static void check_lumping(const struct model *model, struct section *section, const struct conf *conf)
+{
+    char lumping[32], window[32];
+    if (conf->breaker_errors <= 0 || conf->breaker_lumping_ns <= 0 || conf->breaker_window_calls > 0 ||
+        (conf->breaker_errors - 1) * conf->breaker_lumping_ns <= conf->breaker_window_ns)
+        return;
+    const struct setting *setting = setting_of(section, KEY_breaker_lumping_ns);
+    if (!setting)
+        setting = setting_of(model->sections[SECTION_DEFAULTS].first, KEY_breaker_lumping_ns);
+    report_error(model->errors, setting ? setting->origin.place : section->origin.place, "breaker.lumping",
+                 "got %s, but breaker.errors (%lld) so far apart never fit into breaker.window (%s): the breaker of "
+                 "[destination %s] could never open for them",
+                 format_duration(conf->breaker_lumping_ns, lumping, sizeof lumping), (long long)conf->breaker_errors,
+                 format_duration(conf->breaker_window_ns, window, sizeof window), section->name);
+}
+
+static void check_values(const struct model *model, const struct rule_destination *rows)
+{
+    for (struct section *section = model->sections[SECTION_DESTINATION].first; section; section = section->next)
+        check_lumping(model, section, &rows[section->index].conf);
+}
+
 static void emit_matches(const struct model *model, struct rule_match *rows, struct pool *pool)
 {
     for (const struct pattern *pattern = model->first_pattern; pattern; pattern = pattern->next, rows++) {
@@ -135,7 +160,10 @@ size_t emit_rules(struct model *model, void *out, size_t size)
     memset(out, 0, strings_at + 1);
     struct pool pool = {(char *)out + strings_at, size - strings_at, 1};
     emit_destinations(model, (struct rule_destination *)(void *)((char *)out + sizeof *rules), &pool);
+    check_values(model, (const struct rule_destination *)(const void *)((char *)out + sizeof *rules));
     emit_matches(model, (struct rule_match *)(void *)((char *)out + matches_at), &pool);
+    if (model->errors->count)
+        return 0;
     if (pool.used > pool.size)
         return too_large(model, size);
     *rules = (struct rules){.magic = RULES_MAGIC,
