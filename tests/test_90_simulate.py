@@ -164,3 +164,51 @@ def test_bad_script(resil, case):
     "breaker.failurs=3", "breaker.failures=many", "breaker.open_time=5", "breaker.failures"])
 def test_bad_setting(resil, setting):
     assert setting.split("=")[0] in refused(resil, [setting], "0 call ok\n")
+
+
+# ---- the balancer
+
+
+def picks(resil, count, *settings, seed="1"):
+    line, = simulate(resil, settings, f"0 pick {count}\n", "--seed", seed)
+    found = re.fullmatch(rf"0 pick {count} -> (\S+) state=closed", line)
+    assert found, line
+    return found[1].split(",")
+
+
+POINTS = "endpoints=10.0.0.1:80 weight=5, 10.0.0.2:80 weight=3, 10.0.0.3:80 weight=2"
+
+
+@pytest.mark.parametrize("strategy, ideal", [("random", (5, 3, 2)), ("round_robin", (1, 1, 1)), ("weighted", (5, 3, 2)),
+                                             ("least_conn", (5, 3, 2)), ("first", (1, 0, 0))])
+def test_pick_shares(resil, strategy, ideal):
+    got = picks(resil, 60000, POINTS, f"balance={strategy}")
+    for last, part in enumerate(ideal, 1):
+        assert abs(got.count(f"10.0.0.{last}:80") / 60000 - part / sum(ideal)) < 0.01
+
+
+@pytest.mark.parametrize("strategy", ["p2c", "least_time"])
+def test_pick_two(resil, strategy):
+    got = picks(resil, 60000, "endpoints=10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80", f"balance={strategy}")
+    assert all(abs(got.count(f"10.0.0.{last}:80") / 60000 - 1 / 3) < 0.01 for last in (1, 2, 3))
+
+
+@pytest.mark.parametrize("setting", ["balance=ip_hash", "balance=maglev", "balance.affinity=uid",
+                                     "balance.affinity=source", "balance.affinity=process"])
+def test_pick_by_who_asks(resil, setting):
+    """The simulated program is one: it stays; others (seeds) spread by the weights."""
+    chosen = [picks(resil, 20, POINTS, setting, seed=str(seed)) for seed in range(60)]
+    assert all(len(set(each)) == 1 for each in chosen)
+    assert setting.endswith("process") or len({each[0] for each in chosen}) == 3
+
+
+def test_pick_is_repeatable(resil):
+    assert picks(resil, 50, POINTS, "balance=random", seed="4") == picks(resil, 50, POINTS, "balance=random", seed="4")
+    assert picks(resil, 50, POINTS, "balance=random", seed="4") != picks(resil, 50, POINTS, "balance=random", seed="5")
+
+
+def test_bad_picks(resil):
+    assert "line 1: no endpoints are set" in refused(resil, [], "0 pick 3\n")
+    for count in ("0", "x", "-1", "1000001"):
+        assert f"line 1: want a number of choices, got `{count}'" in refused(resil, [POINTS], f"0 pick {count}\n")
+    assert "endpoints: got `10.0.0.1'" in refused(resil, ["endpoints=10.0.0.1"], "")

@@ -60,10 +60,11 @@ static bool compile(struct run *run)
         return false;
     }
     const struct rules *rules = run->block;
+    run->sim.rules = rules;
     for (uint32_t i = 0; i < rules->destinations; i++) {
         const struct rule_destination *row = rules_destination(rules, i);
         if (strcmp(rules_text(rules, row->name), run->destination) == 0)
-            run->sim.conf = row->conf;
+            run->sim.destination = row, run->sim.conf = row->conf;
     }
     return true;
 }
@@ -249,10 +250,24 @@ static bool verb_backoff(struct run *run, const char *line)
     return true;
 }
 
+static bool verb_pick(struct run *run, const char *line)
+{
+    int64_t count;
+    if (!parse_count(run->word[2], strlen(run->word[2]), &count) || count < 1 || count > 1000000)
+        return wrong(run, "want a number of choices, got", run->word[2]);
+    if (run->sim.destination->endpoints == 0)
+        return wrong(run, "no endpoints are set", NULL);
+    printf("%s -> ", line);
+    sim_pick(&run->sim, (uint32_t)count, stdout);
+    sim_state(&run->sim, stdout);
+    putchar('\n');
+    return true;
+}
+
 static const struct verb verbs[] = {
     {"call", 3, 4, verb_call}, {"begin", 3, 4, verb_begin},     {"end", 4, 4, verb_end},
     {"kill", 3, 3, verb_kill}, {"force", 3, 3, verb_force},     {"set", 3, 3, verb_set},
-    {"show", 2, 2, verb_show}, {"backoff", 3, 3, verb_backoff},
+    {"show", 2, 2, verb_show}, {"backoff", 3, 3, verb_backoff}, {"pick", 3, 3, verb_pick},
 };
 
 static void split(struct run *run, char *text)
@@ -275,7 +290,7 @@ static bool execute(struct run *run, const char *line)
         if (strcmp(verbs[i].name, run->word[1]) == 0)
             verb = &verbs[i];
     if (!verb)
-        return wrong(run, "want a verb (call begin end kill force set show backoff), got",
+        return wrong(run, "want a verb (call begin end kill force set show backoff pick), got",
                      run->words > 1 ? run->word[1] : "");
     if (run->words < verb->words_min || run->words > verb->words_max)
         return wrong(run, "wrong number of words for", verb->name);

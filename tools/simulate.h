@@ -31,6 +31,9 @@ struct sim_call {
 struct sim {
     struct segment segment;
     struct conf conf;
+    const struct rules *rules;
+    const struct rule_destination *destination;
+    uint32_t kept; /* balance.affinity = process: the endpoint chosen last + 1, 0 = none yet */
     uint32_t row;
     uint64_t now_ns, seed, draws;
     uint32_t calls_used; /* no call at or above this index was ever open */
@@ -59,6 +62,10 @@ struct sim_call *sim_find(struct sim *sim, const char *id);
  * their turn now. Both print a line for each. */
 void sim_pass(struct sim *sim, uint64_t until_ns, FILE *out);
 void sim_turns(struct sim *sim, FILE *out);
+
+/* sim_pick(sim, picks, out): prints that many choices among the destination's endpoints, separated by commas. False
+ * when it has none. */
+bool sim_pick(struct sim *sim, uint32_t picks, FILE *out);
 
 /* sim_mark(sim): forgets the last reason. sim_state(sim, out): prints " state=... [reason=...]". */
 void sim_mark(struct sim *sim);

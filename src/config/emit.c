@@ -6,6 +6,7 @@
 
 #include "base/crc32.h"
 #include "base/units.h"
+#include "config/emit_endpoints.h"
 #include "config/keys.h"
 #include "config/rules.h"
 
@@ -72,12 +73,22 @@ struct fallback {
     int64_t value;
 };
 
+static struct setting *effective_setting(const struct model *model, struct section *destination, int key)
+{
+    struct setting *setting = setting_of(destination, key);
+    return setting ? setting : setting_of(model->sections[SECTION_DEFAULTS].first, key);
+}
+
+static struct endpoint_source endpoint_source(const struct model *model, struct section *destination)
+{
+    return (struct endpoint_source){effective_setting(model, destination, KEY_endpoints),
+                                    effective_setting(model, destination, KEY_balance)};
+}
+
 static int64_t effective_value(const struct model *model, struct section *destination, int key,
                                const struct fallback *fallbacks, struct pool *pool)
 {
-    struct setting *setting = setting_of(destination, key);
-    if (!setting)
-        setting = setting_of(model->sections[SECTION_DEFAULTS].first, key);
+    struct setting *setting = effective_setting(model, destination, key);
     if (fallbacks[key].key >= 0 && (!setting || setting->follows))
         return effective_value(model, destination, fallbacks[key].key, fallbacks, pool);
     if (!setting)
@@ -87,6 +98,18 @@ static int64_t effective_value(const struct model *model, struct section *destin
     if (setting->text_at == 0)
         setting->text_at = pool_add(pool, setting->text);
     return (int64_t)setting->text_at;
+}
+
+/* The texts of the endpoints that emit_endpoints() wrote. */
+static void name_endpoints(const struct model *model, struct section *section, struct rule_endpoint *rows,
+                           const struct rule_destination *destination, struct pool *pool)
+{
+    struct endpoint_source source = endpoint_source(model, section);
+    struct rule_endpoint *row = rows + destination->first_endpoint;
+    if (destination->endpoints == 0)
+        return;
+    for (const struct endpoint *at = source.endpoints->endpoints; at; at = at->next, row++)
+        row->text = pool_add(pool, at->text);
 }
 
 static void emit_destinations(const struct model *model, struct rule_destination *rows, struct pool *pool)
@@ -146,35 +169,75 @@ static size_t too_large(struct model *model, size_t size)
     return 0;
 }
 
+/* Where everything stands whose length is known beforehand. */
+static struct rules plan(const struct model *model)
+{
+    size_t endpoints = 0;
+    for (struct section *section = model->sections[SECTION_DESTINATION].first; section; section = section->next) {
+        struct endpoint_source source = endpoint_source(model, section);
+        endpoints += emit_endpoint_count(&source);
+    }
+    struct rules rules = {.magic = RULES_MAGIC,
+                          .conf_bytes = sizeof(struct conf),
+                          .destinations = model->sections[SECTION_DESTINATION].count,
+                          .destinations_at = sizeof rules,
+                          .matches = model->patterns,
+                          .endpoints = (uint32_t)endpoints};
+    rules.matches_at = (uint32_t)(rules.destinations_at + rules.destinations * sizeof(struct rule_destination));
+    rules.endpoints_at = (uint32_t)(rules.matches_at + rules.matches * sizeof(struct rule_match));
+    rules.cycles_at = (uint32_t)(rules.endpoints_at + rules.endpoints * sizeof(struct rule_endpoint));
+    return rules;
+}
+
+static void *at(void *out, uint32_t offset)
+{
+    return (char *)out + offset;
+}
+
+/* The endpoints and the sequences: then it is known where the strings begin. */
+static void emit_lists(const struct model *model, void *out, size_t size, struct rules *rules)
+{
+    struct rule_destination *rows = at(out, rules->destinations_at);
+    struct endpoint_sink sink = {.row = at(out, rules->endpoints_at),
+                                 .rows_max = rules->endpoints,
+                                 .cycles = at(out, rules->cycles_at),
+                                 .cycles_max = size - rules->cycles_at};
+    for (struct section *section = model->sections[SECTION_DESTINATION].first; section; section = section->next) {
+        struct endpoint_source source = endpoint_source(model, section);
+        emit_endpoints(&source, &sink, &rows[section->index]);
+    }
+    rules->cycles_bytes = (uint32_t)sink.cycles_used;
+    rules->strings_at = (uint32_t)(rules->cycles_at + sink.cycles_used);
+}
+
 size_t emit_rules(struct model *model, void *out, size_t size)
 {
     check(model);
     if (model->errors->count)
         return 0;
-    struct rules *rules = out;
-    size_t destinations = model->sections[SECTION_DESTINATION].count, matches = model->patterns;
-    size_t matches_at = sizeof *rules + destinations * sizeof(struct rule_destination);
-    size_t strings_at = matches_at + matches * sizeof(struct rule_match);
-    if (strings_at >= size)
+    struct rules rules = plan(model);
+    if (rules.cycles_at >= size)
         return too_large(model, size);
-    memset(out, 0, strings_at + 1);
-    struct pool pool = {(char *)out + strings_at, size - strings_at, 1};
-    emit_destinations(model, (struct rule_destination *)(void *)((char *)out + sizeof *rules), &pool);
-    check_values(model, (const struct rule_destination *)(const void *)((char *)out + sizeof *rules));
-    emit_matches(model, (struct rule_match *)(void *)((char *)out + matches_at), &pool);
+    memset(out, 0, rules.cycles_at);
+    emit_lists(model, out, size, &rules);
+    if (rules.strings_at >= size)
+        return too_large(model, size);
+    struct pool pool = {at(out, rules.strings_at), size - rules.strings_at, 1};
+    struct rule_destination *rows = at(out, rules.destinations_at);
+    pool.text[0] = '\0';
+    emit_destinations(model, rows, &pool);
+    for (struct section *section = model->sections[SECTION_DESTINATION].first; section; section = section->next)
+        name_endpoints(model, section, at(out, rules.endpoints_at), &rows[section->index], &pool);
+    check_values(model, rows);
+    emit_matches(model, at(out, rules.matches_at), &pool);
     if (model->errors->count)
         return 0;
     if (pool.used > pool.size)
         return too_large(model, size);
-    *rules = (struct rules){.magic = RULES_MAGIC,
-                            .bytes = (uint32_t)(strings_at + pool.used),
-                            .conf_bytes = sizeof(struct conf),
-                            .destinations = (uint32_t)destinations,
-                            .destinations_at = sizeof *rules,
-                            .matches = (uint32_t)matches,
-                            .matches_at = (uint32_t)matches_at,
-                            .strings_at = (uint32_t)strings_at,
-                            .strings_bytes = (uint32_t)pool.used};
-    rules->crc = crc32_update(0, &rules->bytes, rules->bytes - offsetof(struct rules, bytes));
-    return rules->bytes;
+    rules.strings_bytes = (uint32_t)pool.used;
+    rules.bytes = (uint32_t)(rules.strings_at + pool.used);
+    memcpy(out, &rules, sizeof rules);
+    struct rules *written = out;
+    written->crc = crc32_update(0, &written->bytes, written->bytes - offsetof(struct rules, bytes));
+    return written->bytes;
 }

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "config/chaos.h"
 #include "config/keys.h"
+#include "policy/balance.h"
 
 /* The place of a slice of the line that origin is in. */
 static struct place place_of(struct origin origin, struct slice slice)
@@ -95,6 +96,46 @@ static void report_chaos(struct model *model, struct origin origin, struct slice
     report_error(model->errors, place_of(origin, value), key_info[KEY_chaos].name, "%s", message + strlen(": "));
 }
 
+/* One more item of a list; false when it is there already. */
+static bool add_endpoint(struct model *model, const struct endpoint ***next, const struct setting *setting,
+                         const struct endpoint *parsed)
+{
+    for (const struct endpoint *known = setting->endpoints; known; known = known->next)
+        if (endpoint_same(known, parsed))
+            return false;
+    struct endpoint *endpoint = arena_alloc(&model->arena, sizeof *endpoint);
+    if (!endpoint)
+        return true;
+    *endpoint = *parsed;
+    **next = endpoint;
+    *next = (const struct endpoint **)&endpoint->next;
+    return true;
+}
+
+static void set_endpoints(struct model *model, struct setting *setting, struct slice value, struct origin origin)
+{
+    const char *name = key_info[KEY_endpoints].name;
+    const struct endpoint **next = &setting->endpoints;
+    struct slice piece;
+    unsigned count = 0;
+    setting->endpoints = NULL;
+    setting->text = arena_copy(&model->arena, value.text, value.length);
+    if (value.length == 0)
+        return;
+    while (slice_cut(&value, ",", &piece)) {
+        struct endpoint parsed;
+        struct endpoint_error error;
+        if (!endpoint_parse(&model->arena, piece, &parsed, &error)) {
+            report_got(model->errors, place_of(origin, error.got), name, error.got, "%s", error.want);
+        } else if (count++ == BALANCE_HOSTS) {
+            report_error(model->errors, place_of(origin, piece), name, "too many, want at most %d", BALANCE_HOSTS);
+            return;
+        } else if (!add_endpoint(model, &next, setting, &parsed)) {
+            report_got(model->errors, place_of(origin, piece), name, piece, "each endpoint once");
+        }
+    }
+}
+
 static void set_text(struct model *model, struct setting *setting, struct slice value, struct origin origin)
 {
     struct faults faults;
@@ -117,8 +158,12 @@ void model_set(struct model *model, struct section *section, int key, struct sli
     struct setting *setting = &section->setting[key];
     if (!claim(model, &setting->origin, origin, key_info[key].name))
         return;
-    value = slice_unquote(&model->arena, value);
     setting->text_at = 0;
+    if (key == KEY_endpoints) { /* its quotes keep commas together */
+        set_endpoints(model, setting, value, origin);
+        return;
+    }
+    value = slice_unquote(&model->arena, value);
     if (key_info[key].kind == KIND_TEXT)
         set_text(model, setting, value, origin);
     else

@@ -7,6 +7,7 @@
 #define RESIL_CONFIG_MODEL_H
 
 #include "config/arena.h"
+#include "config/endpoint.h"
 #include "config/pattern.h"
 #include "config/report.h"
 
@@ -24,10 +25,11 @@ struct origin {
 
 struct setting {
     struct origin origin;
-    int64_t value;    /* of all kinds but TEXT */
-    const char *text; /* of TEXT */
-    uint32_t text_at; /* the emitter's: where text stands in the pool, 0 = not yet */
-    bool follows;     /* set to "the value of that key", as the table's default has it */
+    int64_t value;                    /* of all kinds but TEXT */
+    const char *text;                 /* of TEXT */
+    uint32_t text_at;                 /* the emitter's: where text stands in the pool, 0 = not yet */
+    const struct endpoint *endpoints; /* of `endpoints`: in the order of the text */
+    bool follows;                     /* set to "the value of that key", as the table's default has it */
 };
 
 struct preset_use {

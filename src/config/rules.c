@@ -7,8 +7,16 @@
 
 #include "base/crc32.h"
 #include "config/keys.h"
+#include "policy/balance.h"
 
-enum { NAME_BYTES_MAX = 63, PATTERN_BYTES_MAX = 512, ROW_ALIGNMENT = 8, CONF_BYTES_MAX = 1 << 16, CRC_FROM = 8 };
+enum {
+    NAME_BYTES_MAX = 63,
+    UNIX_PATH_MAX = 107,
+    PATTERN_BYTES_MAX = 512,
+    ROW_ALIGNMENT = 8,
+    CONF_BYTES_MAX = 1 << 16,
+    CRC_FROM = 8
+};
 
 _Static_assert(offsetof(struct rules, bytes) == CRC_FROM, "the crc covers what follows it");
 
@@ -37,6 +45,9 @@ static bool header_valid(const struct rules *rules, size_t bytes)
         return false;
     return region_fits(rules, rules->destinations_at, rules->destinations * destination_bytes(rules), ROW_ALIGNMENT) &&
            region_fits(rules, rules->matches_at, rules->matches * (uint64_t)sizeof(struct rule_match), ROW_ALIGNMENT) &&
+           region_fits(rules, rules->endpoints_at, rules->endpoints * (uint64_t)sizeof(struct rule_endpoint),
+                       ROW_ALIGNMENT) &&
+           region_fits(rules, rules->cycles_at, rules->cycles_bytes, 1) &&
            region_fits(rules, rules->strings_at, rules->strings_bytes, 1) && rules->strings_bytes > 0 &&
            rules->crc == crc32_update(0, at(rules, CRC_FROM), rules->bytes - CRC_FROM);
 }
@@ -48,13 +59,45 @@ static bool pool_valid(const struct rules *rules)
     return pool[0] == 0 && pool[rules->strings_bytes - 1] == 0;
 }
 
+static bool endpoint_valid(const struct rules *rules, const struct rule_endpoint *row)
+{
+    if (row->text >= rules->strings_bytes || row->backup > 1 || row->weight < 1 || row->weight > BALANCE_WEIGHT_MAX)
+        return false;
+    if (row->family != AF_UNIX)
+        return (row->family == AF_INET || row->family == AF_INET6) && row->port > 0;
+    const char *text = rules_text(rules, row->text);
+    size_t prefix = strlen(RULES_UNIX), length = strnlen(text, prefix + UNIX_PATH_MAX + 1);
+    return row->port == 0 && strncmp(text, RULES_UNIX, prefix) == 0 && length > prefix &&
+           length <= prefix + UNIX_PATH_MAX;
+}
+
+/* The endpoints of a destination, and their sequences. */
+static bool endpoints_valid(const struct rules *rules, const struct rule_destination *row)
+{
+    if (row->endpoints > BALANCE_HOSTS || row->first_endpoint > rules->endpoints ||
+        row->endpoints > rules->endpoints - row->first_endpoint)
+        return false;
+    for (uint32_t index = 0; index < row->endpoints; index++)
+        if (!endpoint_valid(rules, rules_endpoint(rules, row, index)))
+            return false;
+    for (uint32_t tier = 0; tier < 2; tier++) {
+        if (row->cycle_length[tier] > BALANCE_CYCLE || row->cycle_at[tier] > rules->cycles_bytes ||
+            row->cycle_length[tier] > rules->cycles_bytes - row->cycle_at[tier])
+            return false;
+        for (uint32_t turn = 0; turn < row->cycle_length[tier]; turn++)
+            if (rules_cycle(rules, row, tier)[turn] >= row->endpoints)
+                return false;
+    }
+    return true;
+}
+
 static bool destination_valid(const struct rules *rules, const struct rule_destination *row,
                               const struct key_range *ranges)
 {
     if (row->name == 0 || row->name >= rules->strings_bytes)
         return false;
     size_t length = strnlen(rules_text(rules, row->name), NAME_BYTES_MAX + 1);
-    if (length == 0 || length > NAME_BYTES_MAX)
+    if (length == 0 || length > NAME_BYTES_MAX || !endpoints_valid(rules, row))
         return false;
     const int64_t *values = (const int64_t *)&row->conf;
     for (int key = 0; key < KEY_COUNT; key++) {
@@ -120,6 +163,19 @@ const struct rule_match *rules_match(const struct rules *rules, uint32_t index)
 {
     uint64_t offset = rules->matches_at + (uint64_t)index * sizeof(struct rule_match);
     return (const struct rule_match *)(const void *)at(rules, offset);
+}
+
+const struct rule_endpoint *rules_endpoint(const struct rules *rules, const struct rule_destination *destination,
+                                           uint32_t index)
+{
+    uint64_t row = (uint64_t)destination->first_endpoint + index;
+    return (const struct rule_endpoint *)(const void *)at(rules,
+                                                          rules->endpoints_at + row * sizeof(struct rule_endpoint));
+}
+
+const uint8_t *rules_cycle(const struct rules *rules, const struct rule_destination *destination, uint32_t tier)
+{
+    return at(rules, (uint64_t)rules->cycles_at + destination->cycle_at[tier]);
 }
 
 const char *rules_text(const struct rules *rules, int64_t offset)

@@ -3,7 +3,8 @@
  * private copy and in `resctl check`. Written by config/compile.c, read by config/match.c and by all
  * policies through struct conf.
  *
- *   struct rules | struct rule_destination[destinations] | struct rule_match[matches] | strings
+ *   struct rules | struct rule_destination[destinations] | struct rule_match[matches] |
+ *   struct rule_endpoint[endpoints] | cycles | strings
  *
  * Every offset counts bytes from the beginning of struct rules. rules_valid() must have accepted a
  * block before anything else reads it: the segment's bytes are hostile.
@@ -19,6 +20,8 @@
 
 #define RULES_MAGIC 0x53454c55u /* "ULES" */
 
+#define RULES_UNIX "unix:" /* how the text of a socket's path begins */
+
 struct rules {
     uint32_t magic;
     uint32_t crc;        /* crc32 of everything after this word, `bytes` long in all */
@@ -30,12 +33,21 @@ struct rules {
     uint32_t matches_at;
     uint32_t strings_at; /* the first byte there is NUL: offset 0 of the pool is "" */
     uint32_t strings_bytes;
+    uint32_t endpoints;
+    uint32_t endpoints_at;
+    uint32_t cycles_at; /* bytes: indices into a destination's own endpoints */
+    uint32_t cycles_bytes;
 };
 
 struct rule_destination {
-    uint32_t name;    /* in the string pool, at most SEG_NAME - 1 bytes */
-    uint32_t line;    /* of its section */
-    struct conf conf; /* TEXT values are offsets into the string pool */
+    uint32_t name; /* in the string pool, at most SEG_NAME - 1 bytes */
+    uint32_t line; /* of its section */
+    /* What `endpoints` says, so that nobody parses it again. */
+    uint32_t endpoints;       /* at most BALANCE_HOSTS */
+    uint32_t first_endpoint;  /* its index among all */
+    uint32_t cycle_at[2];     /* smooth weighted round robin of the primaries and of the backups: in the cycles */
+    uint32_t cycle_length[2]; /* at most BALANCE_CYCLE; 0: not written down (policy/balance.h) */
+    struct conf conf;         /* TEXT values are offsets into the string pool */
 };
 
 /* What a pattern names, from the most to the least specific: the order of choice. */
@@ -59,8 +71,20 @@ struct rule_match {
     uint32_t line;
 };
 
-_Static_assert(sizeof(struct rules) == 40, "rules");
-_Static_assert(offsetof(struct rule_destination, conf) == 8, "rule_destination");
+struct rule_endpoint {
+    uint8_t family; /* AF_INET, AF_INET6, AF_UNIX */
+    uint8_t backup;
+    uint16_t port; /* 0 of AF_UNIX */
+    uint16_t weight;
+    uint16_t reserved;
+    uint8_t addr[16]; /* v4 in the first four bytes */
+    uint32_t text;    /* as written: "ADDR:PORT", "[V6]:PORT", "unix:/PATH", "unix:@NAME" */
+    uint32_t reserved2;
+};
+
+_Static_assert(sizeof(struct rules) == 56, "rules");
+_Static_assert(offsetof(struct rule_destination, conf) == 32, "rule_destination");
+_Static_assert(sizeof(struct rule_endpoint) == 32, "rule_endpoint");
 _Static_assert(sizeof(struct rule_match) == 56, "rule_match");
 
 /* rules_valid(block, bytes): whether block holds whole, consistent rules of at most bytes bytes: magic,
@@ -70,6 +94,9 @@ bool rules_valid(const void *block, size_t bytes);
 /* Access to a valid block. */
 const struct rule_destination *rules_destination(const struct rules *rules, uint32_t index);
 const struct rule_match *rules_match(const struct rules *rules, uint32_t index);
+const struct rule_endpoint *rules_endpoint(const struct rules *rules, const struct rule_destination *destination,
+                                           uint32_t index);
+const uint8_t *rules_cycle(const struct rules *rules, const struct rule_destination *destination, uint32_t tier);
 const char *rules_text(const struct rules *rules, int64_t offset);
 
 #endif

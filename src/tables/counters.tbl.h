@@ -41,4 +41,5 @@ COUNTER(chaos_injected, "", "faults injected")
 COUNTER(reclaimed, "", "slots and leases taken back from processes that died")
 COUNTER(bytes_out, "bytes", "bytes that the application wrote")
 COUNTER(bytes_in, "bytes", "bytes that the application read")
+COUNTER(rejected_no_endpoint, "", "calls refused because the socket can reach none of the endpoints")
 #undef COUNTER

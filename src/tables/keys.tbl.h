@@ -138,4 +138,6 @@ KEY(balance_slow_start_ns, "balance.slow_start", DURATION, "off", "1ms", "1h", "
     "how long an endpoint that came back takes to get its full share")
 KEY(chaos, "chaos", TEXT, "", "", "", "", "faults to inject, in the syntax of RESIL_CHAOS; deny forbids them")
 KEY(chaos_counts, "chaos.counts", WORD, "off", "", "", "off on", "whether injected faults move the breaker")
+KEY(peername, "peername", WORD, "asked", "", "", "asked real",
+    "what getpeername() answers: the address that the program asked for, or the endpoint's")
 #undef KEY

@@ -9,4 +9,5 @@ VERDICT(QUEUE_FULL, "queue_full", rejected_bulkhead)
 VERDICT(QUEUE_TIMEOUT, "queue_timeout", rejected_queue_timeout)
 VERDICT(RATE, "rate", rejected_rate)
 VERDICT(WAIT, "wait", attempts)
+VERDICT(NO_ENDPOINT, "no_endpoint", rejected_no_endpoint)
 #undef VERDICT

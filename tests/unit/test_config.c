@@ -532,6 +532,40 @@ static void test_precedence(void)
     CHECK_INT(value_of(1, KEY_chaos), 0);
 }
 
+/* ---- endpoints -------------------------------------------------------------------------------- */
+
+static void test_endpoints(void)
+{
+    static char text[1 << 16];
+    size_t used = 0;
+    CHECK(compile_file("[defaults]\nendpoints = 10.0.0.1:80\n[destination a]\nmatch = a\n[destination b]\nmatch = b\n"
+                       "endpoints = 10.0.0.2:443 weight=5, [2001:db8::1]:8443 backup, unix:@x weight=2\nbalance = weighted\n"
+                       "[destination c]\nmatch = c\nendpoints =\n",
+                       NULL));
+    const struct rule_destination *a = rules_destination(rules, 0), *b = rules_destination(rules, 1);
+    CHECK_INT(a->endpoints, 1);
+    CHECK_INT(a->cycle_length[0], 0); /* first needs no sequence */
+    CHECK_INT(rules_destination(rules, 2)->endpoints, 0);
+    CHECK_INT(b->endpoints, 3);
+    const struct rule_endpoint *v4 = rules_endpoint(rules, b, 0), *v6 = rules_endpoint(rules, b, 1);
+    CHECK(v4->family == AF_INET && v4->port == 443 && v4->weight == 5 && !v4->backup && v4->addr[3] == 2);
+    CHECK(v6->family == AF_INET6 && v6->port == 8443 && v6->weight == 1 && v6->backup && v6->addr[15] == 1);
+    CHECK_TEXT(rules_text(rules, v6->text), "[2001:db8::1]:8443");
+    CHECK_TEXT(rules_text(rules, rules_endpoint(rules, b, 2)->text), "unix:@x");
+    CHECK_TEXT(rules_text(rules, rules_endpoint(rules, a, 0)->text), "10.0.0.1:80");
+    CHECK_INT(b->cycle_length[0], 7);
+    CHECK(memcmp(rules_cycle(rules, b, 0), (const uint8_t[]){0, 2, 0, 0, 0, 2, 0}, 7) == 0);
+    CHECK(b->cycle_length[1] == 1 && rules_cycle(rules, b, 1)[0] == 1);
+    used = (size_t)snprintf(text, sizeof text, "[destination a]\nmatch = a\nendpoints = 10.1.0.0:1");
+    for (int i = 1; i < 257; i++) {
+        if (i == 256)
+            CHECK(compile_file(text, NULL) && rules_destination(rules, 0)->endpoints == 256);
+        used += (size_t)snprintf(text + used, sizeof text - used, ", 10.1.%d.%d:1", i / 256, i % 256);
+    }
+    CHECK(!compile_file(text, NULL));
+    CHECK(strstr(errors.text, "endpoints: too many, want at most 256") != NULL);
+}
+
 /* ---- errors ----------------------------------------------------------------------------------- */
 
 /* want: the errors without "DIRECTORY/main.conf:" at the beginning of each line; "" = no error. */
@@ -569,6 +603,27 @@ static const struct {
      "4:1: mode: set twice in one section, want it once: first in %s/main.conf:2"},
     {"mode = off\n", "1:1: got `mode', want a section such as [defaults] before it"},
     {"[defaults]\nmode\n", "2:1: got `mode', want [SECTION] or KEY = VALUE"},
+    {"[defaults]\nendpoints =\n", ""},
+    {"[defaults]\nendpoints = 1.2.3.4:80, \"unix:/a,b\" backup weight=2\n", ""},
+    {"[defaults]\nendpoints = 1.2.3.4\n",
+     "2:13: endpoints: got `1.2.3.4', want ADDR:PORT, [V6]:PORT, unix:/PATH or unix:@NAME"},
+    {"[defaults]\nendpoints = a.example:80,\n",
+     "2:13: endpoints: got `a.example:80', want ADDR:PORT, [V6]:PORT, unix:/PATH or unix:@NAME\n"
+     "2:26: endpoints: got `', want ADDR:PORT, [V6]:PORT, unix:/PATH or unix:@NAME"},
+    {"[defaults]\nendpoints = 1.2.3.4:0, [::1]:65536, [::1] , [::1:80, ::1:80\n",
+     "2:21: endpoints: got `0', want a port from 1 to 65535\n2:30: endpoints: got `65536', want a port from 1 to 65535\n"
+     "2:42: endpoints: got `', want a colon and a port\n"
+     "2:45: endpoints: got `[::1:80', want ADDR:PORT, [V6]:PORT, unix:/PATH or unix:@NAME\n"
+     "2:54: endpoints: got `::1:80', want ADDR:PORT, [V6]:PORT, unix:/PATH or unix:@NAME"},
+    {"[defaults]\nendpoints = 1.2.3.4:80 weight=0, 1.2.3.5:80 weight=1001, 1.2.3.6:80 wait=3\n",
+     "2:31: endpoints: got `0', want a weight from 1 to 1000\n2:52: endpoints: got `1001', want a weight from 1 to 1000\n"
+     "2:69: endpoints: got `wait=3', want weight=N or backup"},
+    {"[defaults]\nendpoints = 1.2.3.4:80, unix:/x, [::ffff:1.2.3.4]:80 weight=3, unix:/x\n",
+     "2:34: endpoints: got `[::ffff:1.2.3.4]:80 weight=3', want each endpoint once\n"
+     "2:64: endpoints: got `unix:/x', want each endpoint once"},
+    {"[defaults]\nendpoints = unix:x, unix:/\n",
+     "2:13: endpoints: got `unix:x', want unix:/PATH or unix:@NAME of at most 107 bytes\n"
+     "2:21: endpoints: got `unix:/', want unix:/PATH or unix:@NAME of at most 107 bytes"},
     {"[defaults]\nchaos = \"refuse; refues\" # c\n", "2:18: chaos: got `refues', want a fault; the nearest is refuse"},
     {"[defaults]\nchaos = \"refuse\n", "2:9: got `\"refuse', want a closing quotation mark"},
     {"[defaults]\nmode = o\x01\n", "2:9: got `?', want text without control characters"},
@@ -1012,6 +1067,13 @@ static size_t walk(const struct rules *block)
             sum += key_info[key].kind == KIND_TEXT ? strlen(rules_text(block, value))
                                                    : strlen(config_format_value(key, value, out, sizeof out));
         }
+        for (uint32_t endpoint = 0; endpoint < row->endpoints; endpoint++) {
+            const struct rule_endpoint *at = rules_endpoint(block, row, endpoint);
+            sum += strlen(rules_text(block, at->text)) + at->weight;
+        }
+        for (uint32_t tier = 0; tier < 2; tier++)
+            for (uint32_t turn = 0; turn < row->cycle_length[tier]; turn++)
+                CHECK(rules_cycle(block, row, tier)[turn] < row->endpoints);
     }
     for (uint32_t index = 0; index < block->matches; index++) {
         const struct rule_match *row = rules_match(block, index);
@@ -1023,7 +1085,9 @@ static size_t walk(const struct rules *block)
 
 static void test_block_mutations(void)
 {
-    static const char text[] = "[defaults]\nchaos = refuse 1%\n[destination a]\nmatch = a:1, *.b, 1.2.3.4/8 app=w*\n"
+    static const char text[] = "[defaults]\nchaos = refuse 1%\nbalance = weighted\n"
+                               "endpoints = 1.2.3.4:80 weight=3, unix:/x, [::1]:80 backup\n"
+                               "[destination a]\nmatch = a:1, *.b, 1.2.3.4/8 app=w*\n"
                                "[destination b]\nmatch = [::1]:443, unix:/run/*, * uid=7\n";
     size_t accepted = 0, sum = 0;
     CHECK(compile_file(text, NULL));
@@ -1067,6 +1131,7 @@ int main(int argc, char **argv)
     test_chaos();
     test_keys(top);
     test_precedence();
+    test_endpoints();
     test_errors();
     test_include();
     test_many_files();
