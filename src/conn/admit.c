@@ -16,6 +16,7 @@
 #include "conn/kernel.h"
 #include "conn/names.h"
 #include "conn/pace.h"
+#include "conn/steer.h"
 #include "policy/rate.h"
 #include "real/real.h"
 #include "segment/events.h"
@@ -44,6 +45,9 @@ static bool find_rows(struct attempt *attempt)
     attempt->row = destination_row(attempt);
     if (attempt->row == ROW_NONE)
         return false;
+    attempt->endpoint = attempt->row;
+    if (steer_wanted(attempt->destination))
+        return true; /* its rows are those of its endpoints, not of what the application asks for */
     struct row_key key = {
         .kind = ROW_ENDPOINT,
         .parent = attempt->row,
@@ -129,6 +133,36 @@ enum verdict admit_breaker(struct attempt *attempt)
     return verdict == VERDICT_ADMIT || applies(attempt) ? verdict : VERDICT_ADMIT;
 }
 
+/* Endpoint by endpoint: the one that the balancer picks is asked; one whose probes are all under way is passed over. */
+static enum verdict ask_endpoints(struct attempt *attempt)
+{
+    enum verdict last = VERDICT_ADMIT;
+    slots_release(&attempt->held[SLOT_ENDPOINT]); /* of the endpoint before */
+    memset(attempt->passed, 0, sizeof attempt->passed);
+    for (;;) {
+        enum verdict verdict = steer_pick(attempt);
+        if (verdict != VERDICT_ADMIT && applies(attempt))
+            return last == VERDICT_PROBE_BUSY ? last : verdict;
+        if (verdict == VERDICT_BREAKER_OPEN && !attempt->insist_all) {
+            attempt->insist_all = true; /* only observed: the call goes where it would have gone */
+            continue;
+        }
+        if (verdict != VERDICT_ADMIT)
+            steer_home(attempt);
+        struct gate gate = admit_gate(attempt);
+        if (attempt->has_admission)
+            return VERDICT_ADMIT; /* of an earlier attempt of this call (order) */
+        if (attempt->insist) {
+            gate_ticket(&gate, &attempt->admission);
+            return VERDICT_ADMIT;
+        }
+        last = admit_breaker(attempt);
+        if (last == VERDICT_ADMIT || !attempt->steered || gate.row != attempt->endpoint)
+            return last;
+        steer_pass(attempt);
+    }
+}
+
 static void give_back_admission(struct attempt *attempt)
 {
     struct gate gate = admit_gate(attempt);
@@ -171,9 +205,11 @@ static enum verdict ask_both(struct attempt *attempt)
     bool slots_first = attempt->queued || attempt->destination->conf.order == ORDER_BULKHEAD_OUTSIDE;
     bool waited = false;
     enum verdict verdict = slots_first ? claim_slots(attempt, &waited) : VERDICT_ADMIT;
-    if (verdict == VERDICT_ADMIT && !attempt->has_admission)
+    if (verdict == VERDICT_ADMIT && attempt->steered && !attempt->queued)
+        verdict = ask_endpoints(attempt);
+    else if (verdict == VERDICT_ADMIT && !attempt->has_admission)
         verdict = admit_breaker(attempt);
-    if (slots_first || verdict != VERDICT_ADMIT)
+    if ((slots_first && !attempt->steered) || verdict != VERDICT_ADMIT)
         return verdict;
     verdict = claim_slots(attempt, &waited);
     if (waited)

@@ -40,6 +40,17 @@ struct attempt {
      * the end of the wait in the queue. */
     uint64_t wait_until_ns, turn_ns, queue_end_ns;
     bool queued;
+    /* A destination with endpoints (conn/steer.h). */
+    bool steered;                  /* this call goes to one of them */
+    bool insist;                   /* the picked endpoint's breaker is ignored */
+    bool insist_all;               /* likewise, whichever is picked */
+    uint32_t reach;                /* families that the socket can connect to */
+    uint32_t picked;               /* index of the endpoint, BALANCE_HOSTS = none yet */
+    uint32_t failovers;            /* retries that went to an endpoint not tried before */
+    uint64_t number;               /* of the pick, over all processes */
+    uint64_t tried[4], passed[4];  /* bit i: endpoint i, in this call; in this attempt */
+    struct sockaddr_storage asked; /* by the application; addr is where the endpoint is */
+    socklen_t asked_length;
 };
 
 /* The destination of connections that no rule names and only RESIL_CHAOS strikes. */

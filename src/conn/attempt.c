@@ -18,6 +18,7 @@
 #include "conn/record.h"
 #include "conn/park.h"
 #include "conn/retry.h"
+#include "conn/steer.h"
 #include "conn/timer.h"
 #include "conn/track.h"
 #include "policy/classify.h"
@@ -152,6 +153,8 @@ static int try_connect(struct attempt *attempt)
 static void begin_call(struct attempt *attempt)
 {
     const struct conf *conf = &attempt->destination->conf;
+    if (steer_wanted(attempt->destination))
+        steer_begin(attempt);
     attempt->cookie = kernel_cookie(attempt->fd);
     attempt->blocking = !kernel_nonblocking(attempt->fd);
     if (conf->timeout_total_ns > 0 && conf->mode == MODE_ENFORCE)
@@ -167,6 +170,8 @@ static int first_connect(struct attempt *attempt)
 {
     uint64_t wait_ns;
     begin_call(attempt);
+    if (steer_wanted(attempt->destination) && !attempt->steered)
+        return real.connect(attempt->fd, (const struct sockaddr *)&attempt->addr, attempt->length);
     int result = try_connect(attempt);
     attempt->error = errno; /* a retry that we refuse ourselves does not hide why the call failed */
     if (!attempt->blocking)

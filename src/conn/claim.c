@@ -97,7 +97,7 @@ enum verdict claim_slots(struct attempt *attempt, bool *waited)
     bool shared = by_connection && conf->bulkhead_per != PER_HOST && conf->bulkhead_limit > 0;
     struct account share;
     enum verdict verdict = VERDICT_ADMIT;
-    if (conf->bulkhead_endpoint_limit > 0 && attempt->endpoint != attempt->row)
+    if ((conf->bulkhead_endpoint_limit > 0 || attempt->steered) && attempt->endpoint != attempt->row)
         verdict = take(attempt, SLOT_ENDPOINT, endpoint, conf->bulkhead_endpoint_limit, waited);
     if (verdict == VERDICT_ADMIT && shared &&
         account_find(conf->bulkhead_per, ACCOUNT_OF_CONNECTIONS, attempt->row, attempt->name, &share))

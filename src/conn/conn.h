@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "conn/account.h"
 #include "conn/admit.h"
@@ -53,6 +54,8 @@ struct conn {
     uint32_t row; /* the destination's */
     uint32_t endpoint;
     const struct conf *conf;
+    struct sockaddr_storage asked; /* where the application wanted to go; asked_length 0: it is there */
+    uint32_t asked_length;
     struct held held[SLOT_KINDS];
     uint32_t outer;                   /* OUTER_*: kept by the connect call when this attempt fails */
     uint32_t kept;                    /* enum outcome of that failure, for OUTER_BREAKER */

@@ -8,6 +8,7 @@
 #include "conn/judge.h"
 #include "conn/kernel.h"
 #include "conn/observe.h"
+#include "conn/steer.h"
 #include "conn/timer.h"
 #include "conn/track.h"
 #include "policy/classify.h"
@@ -107,6 +108,7 @@ static bool begin_answer(struct conn *conn, uint64_t now_ns)
         learn_speaker(conn, SPEAKS_SERVER);
     hist_add(&observe_row(conn)->response, latency_ns);
     atomic_store_explicit(&conn->slow_at_ns, 0, memory_order_relaxed);
+    steer_learn(conn, latency_ns, now_ns);
     timer_start(conn, now_ns, conn->conf->timeout_idle_ns);
     return true;
 }

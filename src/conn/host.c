@@ -15,6 +15,7 @@
 #include "base/units.h"
 #include "config/chaos.h"
 #include "config/compile.h"
+#include "config/hosts.h"
 #include "conn/account.h"
 #include "conn/load.h"
 #include "real/raw.h"
@@ -277,6 +278,42 @@ static _Atomic(struct faults *) *fault_slots(const struct rules *rules)
 {
     size_t rows_bytes = (rules->destinations * sizeof(uint32_t) + 15) / 16 * 16;
     return (_Atomic(struct faults *) *)(uintptr_t)((const uint8_t *)host_rule_rows(rules) + rows_bytes);
+}
+
+/* Behind those: a pointer to the maglev table of each destination, then the rows of all endpoints. */
+static _Atomic(uint8_t *) *maglev_slots(const struct rules *rules)
+{
+    return (_Atomic(uint8_t *) *)(uintptr_t)(fault_slots(rules) + rules->destinations);
+}
+
+_Atomic uint32_t *host_endpoint_rows(const struct rules *rules, const struct rule_destination *destination)
+{
+    return (_Atomic uint32_t *)(uintptr_t)(maglev_slots(rules) + rules->destinations) + destination->first_endpoint;
+}
+
+size_t host_tables_bytes(size_t rules_bytes)
+{
+    size_t endpoints_max = rules_bytes / sizeof(struct rule_endpoint);
+    return SEG_ROWS * (sizeof(uint32_t) + 2 * sizeof(void *)) + 32 + endpoints_max * sizeof(uint32_t);
+}
+
+const uint8_t *host_maglev(const struct rules *rules, uint32_t destination)
+{
+    enum { TAKEN = BALANCE_TABLE / 8 + 1 };
+    _Atomic(uint8_t *) *slot = maglev_slots(rules) + destination;
+    uint8_t *table = atomic_load_explicit(slot, memory_order_acquire), *none = NULL;
+    if (table)
+        return table;
+    uint8_t *taken = raw_mmap(NULL, TAKEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    table = raw_mmap(NULL, BALANCE_TABLE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool made = taken && table && rules_maglev(rules, rules_destination(rules, destination), table, taken);
+    if (taken)
+        raw_munmap(taken, TAKEN);
+    if (made && atomic_compare_exchange_strong(slot, &none, table))
+        return table;
+    if (table)
+        raw_munmap(table, BALANCE_TABLE);
+    return none; /* another thread's, or NULL */
 }
 
 const struct faults *host_rule_faults(const struct rules *rules, uint32_t destination)

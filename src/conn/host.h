@@ -61,6 +61,16 @@ const struct rules *host_rules(void);
 /* The row of each destination of these rules (ROW_NONE = not looked up yet): a table behind the copy. */
 _Atomic uint32_t *host_rule_rows(const struct rules *rules);
 
+/* The row of each of a destination's endpoints (ROW_NONE = not looked up yet), likewise. */
+_Atomic uint32_t *host_endpoint_rows(const struct rules *rules, const struct rule_destination *destination);
+
+/* The maglev table of a destination (policy/balance.h), filled at the first use in pages of its own: only a program
+ * that meets balance = maglev has one. NULL without a primary endpoint, or without memory. */
+const uint8_t *host_maglev(const struct rules *rules, uint32_t destination);
+
+/* The bytes behind a copy of that many bytes of rules that these tables take. */
+size_t host_tables_bytes(size_t rules_bytes);
+
 /* The faults of a destination's `chaos =`, parsed at the first use; NULL when it has none. */
 const struct faults *host_rule_faults(const struct rules *rules, uint32_t destination);
 

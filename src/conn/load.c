@@ -86,14 +86,17 @@ void load_refresh(void)
         return;
     size_t bytes = publish_size(&host.segment);
     size_t rows_at = (bytes + 15) / 16 * 16;
-    size_t room =
-        rows_at + SEG_ROWS * (sizeof(uint32_t) + sizeof(void *)) + 16; /* host_rule_rows(), host_rule_faults() */
+    size_t room = rows_at + host_tables_bytes(bytes);
     void *block = bytes ? map(room) : NULL;
     if (block) {
         size_t copied = publish_copy(&host.segment, block, bytes, &generation);
         const struct rules *rules = block;
         if (copied && rules_valid(block, copied) && rules->destinations <= SEG_ROWS) {
             memset((uint8_t *)block + rows_at, 0xff, rules->destinations * sizeof(uint32_t)); /* ROW_NONE */
+            for (uint32_t i = 0; i < rules->destinations; i++) {
+                const struct rule_destination *destination = rules_destination(rules, i);
+                memset((void *)host_endpoint_rows(rules, destination), 0xff, destination->endpoints * sizeof(uint32_t));
+            }
             atomic_store_explicit(&host.rules, rules, memory_order_release);
             atomic_store_explicit(&host.rules_generation, generation, memory_order_release);
         } else {

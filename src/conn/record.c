@@ -37,6 +37,8 @@ struct conn *record_new(const struct attempt *attempt)
     conn->cookie = attempt->cookie;
     conn->end_ns = attempt->end_ns;
     conn->is_unix = attempt->to.family == AF_UNIX;
+    conn->asked_length = attempt->steered ? attempt->asked_length : 0;
+    memcpy(&conn->asked, &attempt->asked, conn->asked_length);
     conn->row = attempt->row;
     conn->endpoint = attempt->endpoint;
     conn->conf = &attempt->destination->conf;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/prng.h"
 #include "conn/host.h"
+#include "conn/steer.h"
 #include "policy/classify.h"
 #include "policy/retry.h"
 
@@ -76,11 +77,16 @@ bool retry_may(struct attempt *attempt, uint64_t *wait_ns)
         return false;
     uint32_t number = attempt->retries + 1;
     uint64_t now_ns = clock_now_ns(), random = prng_at(now_ns, attempt->cookie, number);
-    *wait_ns = retry_delay_ns(&attempt->destination->conf, number, attempt->delay_ns, random);
+    bool other = steer_other(attempt); /* the first attempt at another endpoint has no back-off */
+    uint32_t step = number - attempt->failovers;
+    *wait_ns = other ? 0 : retry_delay_ns(&attempt->destination->conf, step, attempt->delay_ns, random);
     bool in_time = attempt->end_ns == 0 || now_ns + *wait_ns < attempt->end_ns;
     if (!in_time || !spend_budget(attempt))
         return false;
-    attempt->delay_ns = *wait_ns;
+    if (other)
+        attempt->failovers++;
+    else
+        attempt->delay_ns = *wait_ns;
     return true;
 }
 

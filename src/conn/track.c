@@ -15,6 +15,7 @@
 #include "conn/park.h"
 #include "conn/pending.h"
 #include "conn/replay.h"
+#include "conn/steer.h"
 #include "conn/timer.h"
 #include "policy/classify.h"
 #include "real/raw.h"
@@ -38,7 +39,9 @@ void track_connected(struct conn *conn, uint64_t now_ns)
     pending_end(conn, true);
     limit_writes(conn);
     observe_count(conn, OBSERVATION_CONNECTED);
-    hist_add(&observe_row(conn)->connect, now_ns - atomic_load(&conn->started_ns));
+    uint64_t latency_ns = now_ns - atomic_load(&conn->started_ns);
+    hist_add(&observe_row(conn)->connect, latency_ns);
+    steer_learn(conn, latency_ns, now_ns);
     /* Otherwise the first exchange decides, or the close of a connection that never had one. */
     if (conn->conf->breaker_success_on == SUCCESS_ON_CONNECT || conn->conf->first_byte == FIRST_BYTE_NONE)
         observe_tell(conn, OUTCOME_SUCCESS, now_ns);

@@ -12,6 +12,7 @@
 #include "conn/host.h"
 #include "conn/kernel.h"
 #include "conn/pending.h"
+#include "conn/steer.h"
 #include "conn/track.h"
 #include "hooks/hook.h"
 
@@ -76,4 +77,23 @@ HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t le
     if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT)
         conn->write_limited = false;
     return result;
+}
+
+/* The kernel has written the real peer: to memory that is valid, and with a *length that it could read. */
+static SLOW int peer_of(const struct conn *conn, int fd, struct sockaddr *addr, socklen_t *length)
+{
+    socklen_t room = 0;
+    bool readable = length && kernel_readable(length, sizeof *length);
+    if (readable)
+        room = *length;
+    int result = real.getpeername(fd, addr, length);
+    if (result == 0 && readable)
+        steer_peer(conn, fd, addr, room, length);
+    return result;
+}
+
+HOOK int getpeername(int fd, struct sockaddr *addr, socklen_t *length)
+{
+    const struct conn *conn = conn_of(fd);
+    return conn && conn->asked_length > 0 ? peer_of(conn, fd, addr, length) : real.getpeername(fd, addr, length);
 }

@@ -37,6 +37,11 @@ int early_setsockopt(int fd, int level, int name, const void *value, socklen_t l
     return (int)CALL(SYS_setsockopt, fd, level, name, value, length, 0);
 }
 
+int early_getpeername(int fd, struct sockaddr *addr, socklen_t *length)
+{
+    return (int)CALL(SYS_getpeername, fd, addr, length, 0, 0, 0);
+}
+
 ssize_t early_read(int fd, void *buf, size_t bytes)
 {
     return CALL(SYS_read, fd, buf, bytes, 0, 0, 0);

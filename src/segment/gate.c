@@ -390,6 +390,8 @@ void gate_result(const struct gate *gate, struct admission *admission, enum outc
             continue;
         if (step.late)
             seg_count(row, COUNTER_late, 1);
+        if (step.reason == REASON_PROBES_OK)
+            atomic_store_explicit(&row->up_since_ns, now_ns, memory_order_relaxed); /* it came back */
         break;
     }
     gate_give_back(gate, admission);

@@ -157,9 +157,9 @@ struct seg_row {
     _Atomic uint64_t wanted;        /* any: {priority, ms} of a call that half-open had no place for (segment/gate.c) */
     _Atomic uint64_t learned_ns[2]; /* any: what auto timeouts are now: connect, response; 0 = not yet (destinations) */
     _Atomic uint64_t adaptive[6];   /* any: the adaptive limit (policy/adaptive.h) */
-    _Atomic uint64_t pick[2];       /* any: the balancer's state: of a destination, then of an endpoint */
-    _Atomic uint64_t ewma;          /* any: peak-EWMA of an endpoint's latency, {ns, time} (policy/balance.h) */
-    _Atomic uint64_t up_since_ns;   /* any: when an endpoint came back (balance.slow_start) */
+    _Atomic uint64_t pick[2];       /* any: of a destination: picks so far; when dead holders are looked for next */
+    _Atomic uint64_t ewma;          /* any: peak EWMA of an endpoint's latency (policy/balance.h), 0 = nothing known */
+    _Atomic uint64_t up_since_ns;   /* any: when a probe closed its breaker (balance.slow_start), 0 = never */
     uint8_t spare[128];
 };
 

@@ -374,6 +374,14 @@ static bool overdue(const struct seg_entry *entry, uint64_t word, uint64_t now_n
     return state_of(word) == ENTRY_QUEUED && now_ns > expiry_ns && now_ns - expiry_ns > GRACE_NS;
 }
 
+/* Whether an entry is of a row, or of an endpoint or account of that row. */
+static bool concerns(const struct segment *segment, const struct seg_entry *entry, uint32_t row)
+{
+    uint32_t own = atomic_load(&entry->row);
+    return own == row ||
+           (own < SEG_ROWS && seg_row(segment, own)->kind != ROW_DESTINATION && seg_row(segment, own)->parent == row);
+}
+
 uint32_t ledger_reap(const struct segment *segment, uint32_t row, uint64_t now_ns)
 {
     uint32_t used = atomic_load(&seg_header(segment)->ledger_used);
@@ -383,8 +391,9 @@ uint32_t ledger_reap(const struct segment *segment, uint32_t row, uint64_t now_n
     for (uint32_t i = 0; i < used && i < SEG_LEDGER; i++) {
         struct seg_entry *entry = seg_entry(segment, i);
         uint64_t word = atomic_load(&entry->word);
-        if (state_of(word) == ENTRY_FREE || (row != LEDGER_NONE && atomic_load(&entry->row) != row))
+        if (state_of(word) == ENTRY_FREE || (row != LEDGER_NONE && !concerns(segment, entry, row)))
             continue;
+        bool counts = row == LEDGER_NONE || atomic_load(&entry->row) == row;
         /* Entries of one process mostly stand together: ask the kernel once for each run of them. */
         if (owner_of(word) != last_owner) {
             last_owner = owner_of(word);
@@ -393,9 +402,9 @@ uint32_t ledger_reap(const struct segment *segment, uint32_t row, uint64_t now_n
                 registry_bury(segment, last_owner);
         }
         if (!last_alive)
-            reclaimed += reclaim(segment, i, tag_of(word));
+            reclaimed += reclaim(segment, i, tag_of(word)) & counts;
         else if (overdue(entry, word, now_ns)) /* but not if its turn came after all: then it lives with its slot */
-            reclaimed += give_back(segment, ACCOUNT_QUEUE, i, tag_of(word), ENTRY_QUEUED);
+            reclaimed += give_back(segment, ACCOUNT_QUEUE, i, tag_of(word), ENTRY_QUEUED) & counts;
     }
     if (reclaimed && row != LEDGER_NONE)
         seg_count(seg_row(segment, row), COUNTER_reclaimed, reclaimed);

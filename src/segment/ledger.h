@@ -76,7 +76,7 @@ void ledger_wait(const struct segment *segment, uint32_t row, uint64_t seen, uin
 void ledger_release(const struct segment *segment, struct slot *slot);
 
 /* ledger_reap(segment, row, now_ns): reclaims what dead owners left of one row, or of all (row == LEDGER_NONE). Returns
- * how many slots that were. */
+ * how many slots that were; those of a destination's endpoints go with its own, and are not counted again. */
 uint32_t ledger_reap(const struct segment *segment, uint32_t row, uint64_t now_ns);
 
 /* ledger_count(account): slots taken, by an account word. */

@@ -9,6 +9,7 @@
 SYMBOL(connect, connect, -)
 SYMBOL(getsockopt, connect, -)
 SYMBOL(setsockopt, connect, -)
+SYMBOL(getpeername, connect, -)
 SYMBOL(read, input, __read_chk)
 SYMBOL(readv, input, -)
 SYMBOL(recv, input, __recv_chk)
