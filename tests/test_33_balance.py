@@ -96,11 +96,11 @@ def run_in_processes(resil, connects, processes=3):
     ("first", (1, 1, 1), (1, 0, 0)),
 ])
 def test_distribution(resil, backends, strategy, weights, ideal):
-    """Three processes at once: each endpoint's share is within 2 % of all connections of the ideal one. Chance has its
-    own spread: more connections, and three processes that do not meet, make it small enough."""
+    """Three processes at once: each endpoint's share is within 2 % of all connections of the ideal one. Where chance
+    decides, that is five standard deviations."""
     chance = strategy in ("random", "p2c")
     configure(resil, backends, f"balance = {strategy}", weights=[f"weight={weight}" for weight in weights])
-    connects = 2000 if chance else 700
+    connects = 5400 if chance else 700
     run_in_processes(resil, connects)
     counts = shares(resil, backends)
     assert sum(counts) == 3 * connects
@@ -147,7 +147,7 @@ class Slow(servers.Hold):
 
     def handle(self, connection):
         while data := connection.recv(65536):
-            self.stopping.wait(0.02)
+            self.stopping.wait(0.2)
             connection.sendall(data)
 
 
@@ -158,7 +158,7 @@ def test_least_time_avoids_the_slow(resil):
         configure(resil, backends, "balance = least_time")
         run_in_processes(resil, 150, processes=1)
         slow, *fast = shares(resil, backends)
-        assert slow <= 3 and min(fast) >= 40, (slow, fast)
+        assert slow <= 5 and min(fast) >= 20, (slow, fast)
     finally:
         for server in backends:
             server.stop()

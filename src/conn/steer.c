@@ -292,8 +292,6 @@ enum verdict steer_pick(struct attempt *attempt)
     static const uint64_t none[BALANCE_HOSTS / 64];
     bool tried;
     if (memcmp(attempt->passed, none, sizeof none) == 0) {
-        if (attempt->picked < BALANCE_HOSTS)
-            set_bit(attempt->tried, attempt->picked);
         attempt->number = atomic_fetch_add(&seg_row(&host.segment, attempt->row)->pick[0], 1);
         if (by_load(&attempt->destination->conf))
             bury_holders(attempt);

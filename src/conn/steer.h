@@ -31,8 +31,9 @@ void steer_pass(struct attempt *attempt);
 /* steer_home(attempt): back to the address that the application asked for. */
 void steer_home(struct attempt *attempt);
 
-/* steer_other(attempt): whether the next attempt of this call would go where it has not been: then it needs no
- * back-off. This is also the question of whoever goes on to another endpoint within a connect that does not block. */
+/* steer_other(attempt): after the attempt at the endpoint picked last has failed: whether the next attempt of this call
+ * would go where it has not been: then it needs no back-off. This is also the question of whoever goes on to another
+ * endpoint within a connect that does not block. */
 bool steer_other(struct attempt *attempt);
 
 /* steer_endpoint_connections(row): open connections to an endpoint, by the account of its own: each steered connection

@@ -161,14 +161,23 @@ static uint32_t by_connections(const struct balance_host *host, uint32_t count, 
                                uint64_t number)
 {
     uint32_t weight[BALANCE_HOSTS] = {0};
+    uint8_t equal[BALANCE_HOSTS];
+    uint32_t equals = 0;
     double least = burden(&host[among->index[0]]);
     for (uint32_t i = 1; i < among->count; i++)
         if (burden(&host[among->index[i]]) < least)
             least = burden(&host[among->index[i]]);
+    bool uniform = true;
     for (uint32_t i = 0; i < among->count; i++) {
         uint32_t at = among->index[i];
-        weight[at] = burden(&host[at]) <= least ? power(&host[at]) : 0;
+        if (burden(&host[at]) > least)
+            continue;
+        weight[at] = power(&host[at]);
+        equal[equals++] = (uint8_t)at;
+        uniform &= weight[at] == weight[equal[0]];
     }
+    if (uniform)
+        return equal[number % equals];
     uint32_t pick = balance_stride(weight, count, number);
     return pick < count ? pick : among->index[0];
 }
