@@ -91,40 +91,87 @@ def test_open_time_jitter(resil):
     assert next(float(line.split()[0]) for line in again if "probes_ok" in line) == instants[-1]
 
 
+MS = 10**6  # of ns: what is printed is exact
+SECOND = 1000 * MS
+SIGMAS = 5
+
+
 def bounds_fixed(low, high):
-    return lambda before, number: (low(2.0 ** number), high(2.0 ** number))
+    return lambda before, number: (low(SECOND << number), high(SECOND << number))
 
 
 JITTERS = {  # jitter: (low, high) of the delay before retry number + 1, base 1 s, factor 2; and the delay before it
     "full": bounds_fixed(lambda delay: 0, lambda delay: delay),
-    "equal": bounds_fixed(lambda delay: delay / 2, lambda delay: delay),
-    "20%": bounds_fixed(lambda delay: 0.8 * delay, lambda delay: 1.2 * delay),
-    "+1s": bounds_fixed(lambda delay: delay, lambda delay: delay + 1),
-    "+100ms": bounds_fixed(lambda delay: delay, lambda delay: delay + 0.1),
-    "x0.5..1.5": bounds_fixed(lambda delay: delay / 2, lambda delay: 1.5 * delay),
+    "equal": bounds_fixed(lambda delay: delay // 2, lambda delay: delay),
+    "20%": bounds_fixed(lambda delay: 8 * delay // 10, lambda delay: 12 * delay // 10),
+    "+1s": bounds_fixed(lambda delay: delay, lambda delay: delay + SECOND),
+    "+100ms": bounds_fixed(lambda delay: delay, lambda delay: delay + 100 * MS),
+    "+50%": bounds_fixed(lambda delay: delay, lambda delay: 3 * delay // 2),
+    "x0.5..1.5": bounds_fixed(lambda delay: delay // 2, lambda delay: 3 * delay // 2),
     "x1..2": bounds_fixed(lambda delay: delay, lambda delay: 2 * delay),
-    "decorrelated": lambda before, number: (1, max(1, 3 * before)),
+    "decorrelated": lambda before, number: (SECOND, max(SECOND, 3 * before)),
 }
+
+
+def delays_of(line):
+    """The delays of a line of backoff, in ns."""
+    texts = re.fullmatch(r"0 backoff \d+ -> (\S+) state=closed", line)[1].split(",")
+    return [int(whole) * MS + int(part.ljust(6, "0") or 0) for whole, _, part in (text.partition(".") for text in texts)]
+
+
+def check_uniform(shares, what):
+    """Shares of their range: over all of it, and their mean is that of a uniform draw."""
+    mean, sigma = sum(shares) / len(shares), (12 * len(shares)) ** -0.5
+    assert min(shares) < 0.002 and max(shares) > 0.998, (what, min(shares), max(shares))
+    assert abs(mean - 0.5) < SIGMAS * sigma, (what, mean, sigma)
 
 
 @pytest.mark.parametrize("jitter", JITTERS)
 def test_backoff_jitter(resil, jitter):
-    """10^5 draws of each form lie within its bounds and reach over all of the range (scenario 6.42)."""
+    """10^5 draws of each form lie exactly within its bounds and reach over all of the range (scenario 6.42)."""
     settings = ["retry.base=1s", "retry.factor=2", "retry.max=1h", f"retry.jitter={jitter}"]
     lines = simulate(resil, settings, "0 backoff 5\n" * DRAWS, "--seed", "7")
     assert len(lines) == DRAWS
     shares = [[] for _ in range(5)]
     for line in lines:
-        before = 1.0
-        for number, text in enumerate(re.fullmatch(r"0 backoff 5 -> (\S+) state=closed", line)[1].split(",")):
-            delay = float(text) / 1000
+        before = SECOND
+        for number, delay in enumerate(delays_of(line)):
             low, high = JITTERS[jitter](before, number)
-            assert low - 0.001 <= delay <= high + 0.001, (line, low, high)
-            shares[number].append((delay - low) / (high - low) if high > low else 0.5)
+            assert low <= delay <= high, (line, low, high)
+            shares[number].append((delay - low) / (high - low))
             before = delay
     for number, share in enumerate(shares):
-        assert min(share) < 0.02 and max(share) > 0.98, (number, min(share), max(share))
-        assert 0.48 < sum(share) / len(share) < 0.52, number
+        check_uniform(share, (jitter, number))
+
+
+SEEDS = {  # the forms of the seeds: (settings, base in ms, cap in ms, low and high of a capped delay, a cap after it)
+    "S0": (["retry.base=1s", "retry.max=30s", "retry.jitter=+1s"], 1000, 30_000, (1, 1), 1000, None),
+    "S1": (["retry.base=1s", "retry.max=30s", "retry.jitter=x0.5..1.5"], 1000, 30_000, (0.5, 1.5), 0, None),
+    "S3": (["retry.base=100ms", "retry.max=5s", "retry.jitter=+100%"], 100, 5_000, (1, 2), 0, 5_000),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_backoff_of_the_seeds(resil, seed):
+    """S0: [d, d + 1 s]. S1: d times [0.5, 1.5] after the cap, so up to 45 s with a cap of 30 s. S3: [d, 2d], then capped."""
+    settings, base, cap, (low, high), plus, last = SEEDS[seed]
+    lines = simulate(resil, [*settings, "retry.factor=2"], "0 backoff 10\n" * (DRAWS // 2), "--seed", "11")
+    longest = 0
+    shares = [[] for _ in range(10)]
+    for line in lines:
+        for number, delay in enumerate(delays_of(line)):
+            grown = min(base << number, cap) * MS
+            least, most = int(grown * low), int(grown * high) + plus * MS
+            longest = max(longest, delay)
+            if last and most > last * MS:
+                assert min(least, last * MS) <= delay <= last * MS, (line, number)
+                continue
+            assert least <= delay <= most, (line, number)
+            shares[number].append((delay - least) / (most - least))
+    assert sum(map(len, shares)) >= DRAWS
+    for number, share in enumerate(filter(None, shares)):
+        check_uniform(share, (seed, number))
+    assert longest <= {"S0": 31_000, "S1": 45_000, "S3": 5_000}[seed] * MS < longest * 1.01
 
 
 def test_backoff_jitter_is_repeatable(resil):
