@@ -42,7 +42,7 @@ Breaker
     evaluation happens at completions only, never because of `set` or of time.
 16. window_calls replaces the time window for errors, ratio and slow; its least volume is min(min_calls,
     window_calls).
-17. A time bucket whose ok or failed count has reached 4095 is halved, all of its counts, when the next result comes
+17. A time bucket whose ok, failed or slow count has reached 4095 is halved, all of its counts, when the next result comes
     into it.
 18. lumping: while closed, a failure less than this after the last counted failure counts in nothing (run, window,
     slow), but is a completion and evaluates. A success between them changes nothing. Every transition forgets the
@@ -278,7 +278,7 @@ class TimeWindow:
         if not buckets or buckets[-1][0] != tenth:
             buckets.append([tenth, 0, 0, 0])
         bucket = buckets[-1]
-        if self.halve_at and max(bucket[1], bucket[2]) >= self.halve_at:
+        if self.halve_at and max(bucket[1:]) >= self.halve_at:
             self._forget(bucket)
             bucket[1:] = [count // 2 for count in bucket[1:]]
             self.ok += bucket[1]

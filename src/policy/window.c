@@ -53,15 +53,14 @@ uint64_t window_add(uint64_t word, uint64_t epoch, uint32_t generation, bool fai
     if (word == 0 || !is_of(bucket, epoch, generation))
         bucket = (struct bucket){.epoch = (uint32_t)(epoch & MASK(EPOCH_BITS)),
                                  .generation = generation & (uint32_t)MASK(GENERATION_BITS)};
-    if (bucket.ok == WINDOW_COUNT_MAX || bucket.failed == WINDOW_COUNT_MAX) {
+    if (bucket.ok == WINDOW_COUNT_MAX || bucket.failed == WINDOW_COUNT_MAX || bucket.slow == WINDOW_COUNT_MAX) {
         bucket.ok /= 2;
         bucket.failed /= 2;
         bucket.slow /= 2;
     }
     bucket.ok += !failed;
     bucket.failed += failed;
-    if (slow && bucket.slow < WINDOW_COUNT_MAX)
-        bucket.slow++;
+    bucket.slow += slow;
     return pack(bucket);
 }
 
