@@ -88,15 +88,15 @@ static void test_breaker_without_lease(void)
     const struct window_sum sum = {0};
     const struct breaker half = {.state = STATE_HALF_OPEN, .generation = 7};
     struct breaker_step step =
-        breaker_result(&half, &conf, (struct ticket){.generation = 7}, OUTCOME_FAILURE, false, &sum, S, 1);
+        breaker_result(&half, &conf, (struct ticket){.generation = 7}, OUTCOME_FAILURE, false, &sum, S, 1, 0);
     CHECK(step.late && !step.changed && step.next.state == STATE_HALF_OPEN);
     step = breaker_result(&half, &conf, (struct ticket){.generation = 7, .probe = true}, OUTCOME_FAILURE, false, &sum,
-                          S, 1);
+                          S, 1, 0);
     CHECK(!step.late && step.next.state == STATE_OPEN && step.next.generation == 8 && step.next.exponent == 1);
     /* Generations end at 4095, re-openings are counted to 255. */
     const struct breaker last = {.state = STATE_HALF_OPEN, .generation = 4095, .exponent = 255};
     step = breaker_result(&last, &conf, (struct ticket){.generation = 4095, .probe = true}, OUTCOME_FAILURE, false,
-                          &sum, S, 1);
+                          &sum, S, 1, 0);
     CHECK(step.next.generation == 0 && step.next.exponent == 255);
 }
 
