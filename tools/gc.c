@@ -29,7 +29,7 @@ static void bury_the_dead(const struct segment *segment, struct collected *colle
         uint32_t owner = registry_owner_at(segment, i);
         if (owner == 0)
             continue;
-        if (registry_alive(segment, owner)) {
+        if (registry_holds(segment, owner, clock_now_ns())) {
             collected->living++;
         } else {
             registry_bury(segment, owner);

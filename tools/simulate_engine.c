@@ -200,7 +200,7 @@ const char *sim_end(struct sim *sim, struct sim_call *call, enum outcome outcome
     uint64_t late = atomic_load(&row_of(sim)->counter[COUNTER_late]);
     count(sim, (enum counter)counters[outcome]);
     gate_result(&gate, &call->admission, outcome, slow, sim->now_ns, sim_draw(sim), 0);
-    ledger_release(&sim->segment, &call->slot);
+    ledger_release(&sim->segment, call->owner, &call->slot);
     call->state = SIM_FREE;
     return atomic_load(&row_of(sim)->counter[COUNTER_late]) != late ? "late" : "done";
 }
@@ -328,7 +328,7 @@ static bool one_turn(struct sim *sim, FILE *out)
         begin_now(sim, call);
         enum verdict verdict = ask_breaker(sim, call);
         if (verdict != VERDICT_ADMIT) {
-            ledger_release(&sim->segment, &call->slot);
+            ledger_release(&sim->segment, call->owner, &call->slot);
             call->state = SIM_FREE;
         }
         print_event(sim, "admit", call->id, refused(sim, verdict), out);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "config/compile.h"
 #include "print.h"
+#include "segment/heirs.h"
 #include "segment/ledger.h"
 #include "segment/publish.h"
 #include "segment/rows.h"
@@ -106,6 +107,15 @@ static void count_entry(struct taking *taking, const struct seg_entry *entry, bo
         count[endpoint]++;
 }
 
+/* A slot whose owner died is still taken while another process holds the socket: the reaper will hand it over. */
+static bool has_holder(struct taking *taking, const struct seg_entry *entry, uint32_t owner, bool held)
+{
+    bool alive = liveness_ask(&taking->liveness, owner);
+    for (unsigned place = 0; place < HEIRS && held && !alive; place++)
+        alive = liveness_ask(&taking->liveness, heirs_at(entry, place));
+    return alive;
+}
+
 static void read_ledger(struct taking *taking)
 {
     uint32_t used = atomic_load(&seg_header(taking->view->segment)->ledger_used);
@@ -114,7 +124,7 @@ static void read_ledger(struct taking *taking)
         uint32_t owner;
         uint64_t word = atomic_load_explicit(&entry->word, memory_order_acquire);
         bool held = ledger_held(word, &owner);
-        if ((!held && !ledger_queued(word, &owner)) || !liveness_ask(&taking->liveness, owner))
+        if ((!held && !ledger_queued(word, &owner)) || !has_holder(taking, entry, owner, held))
             continue;
         count_entry(taking, entry, held);
     }

@@ -32,8 +32,8 @@ static struct own *make_own(void)
     struct own *made = raw_mmap(NULL, sizeof *made, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!made)
         return NULL;
-    bool usable = segment_private(&made->segment);
-    made->owner = usable ? registry_join(&made->segment, 0, host.program) : 0;
+    bool resumed, usable = segment_private(&made->segment);
+    made->owner = usable ? registry_join(&made->segment, 0, host.program, &resumed) : 0;
     if (made->owner && atomic_compare_exchange_strong(&own, &none, made))
         return made;
     discard(made);

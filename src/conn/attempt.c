@@ -13,6 +13,7 @@
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/kernel.h"
+#include "conn/lineage.h"
 #include "conn/names.h"
 #include "conn/pending.h"
 #include "conn/record.h"
@@ -249,6 +250,8 @@ int attempt_connect(int fd, const struct sockaddr *addr, socklen_t length)
     int saved = errno;
     int result;
     if (names_resolving() || !readable_address(addr, length))
+        return real.connect(fd, addr, length);
+    if (lineage_borrowed())
         return real.connect(fd, addr, length);
     struct conn *conn = conn_of(fd);
     if (conn && known(conn, fd, addr, length, &result))

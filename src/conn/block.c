@@ -3,7 +3,6 @@
 #include "conn/block.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 #include "base/clock.h"
 #include "conn/deadline.h"
@@ -19,6 +18,8 @@
 /* A receive that begins this much later than its exchange is bounded by what is left, at the cost of two system
  * calls; a smaller difference is not worth them. */
 #define TOLERANCE_NS 20000000
+
+_Atomic uint32_t block_used;
 
 static int64_t shorter(int64_t a_ns, int64_t b_ns)
 {
@@ -97,13 +98,45 @@ void block_install(struct conn *conn, int fd)
         return;
     atomic_store(&conn->app_receive_ns, kernel_get_timeout(fd, SO_RCVTIMEO));
     atomic_store(&conn->receive_known, 1);
-    /* A descriptor that survives exec would carry our option into a program that knows nothing of it: there the option
-     * stands only during each call (block_read_begin()). */
-    int flags = raw_fcntl(fd, F_GETFD, 0);
-    if (flags < 0 || !(flags & FD_CLOEXEC))
-        return;
     atomic_store(&conn->receive_limit_ns, limit_ns);
+    atomic_store(&block_used, 1);
     set_limit(conn, fd, limit_ns);
+}
+
+/* Where every process that holds the socket finds out. NULL for a connection without a slot. */
+static _Atomic uint32_t *lent_flag(const struct conn *conn)
+{
+    const struct held *held = &conn->held[SLOT_CONNECTION];
+    return held->segment && held->slot.entry < SEG_LEDGER ? &seg_entry(&host.segment, held->slot.entry)->lent : NULL;
+}
+
+void block_lend(struct conn *conn, int fd)
+{
+    _Atomic uint32_t *flag = lent_flag(conn);
+    if (atomic_exchange(&conn->receive_limit_ns, 0) <= 0)
+        return;
+    /* Before the option goes: whoever finds it gone finds out why. */
+    bool first = !flag || atomic_exchange(flag, 1) == 0;
+    kernel_set_timeout(fd, SO_RCVTIMEO, atomic_load(&conn->app_receive_ns));
+    atomic_store(&conn->lent, first);
+}
+
+void block_take_back(struct conn *conn, int fd)
+{
+    _Atomic uint32_t *flag = lent_flag(conn);
+    if (!atomic_exchange(&conn->lent, 0))
+        return;
+    if (flag)
+        atomic_store(flag, 0);
+    atomic_store(&conn->receive_limit_ns, wanted_limit(conn));
+    set_limit(conn, fd, wanted_limit(conn));
+}
+
+/* Another process that shares the socket has lent it. */
+static bool is_lent(const struct conn *conn)
+{
+    const _Atomic uint32_t *flag = lent_flag(conn);
+    return flag && atomic_load_explicit(flag, memory_order_relaxed);
 }
 
 void block_mode(struct conn *conn, int fd, bool blocking)
@@ -127,6 +160,10 @@ void block_read_begin(struct conn *conn, int fd, bool dontwait, struct block_rea
 {
     *state = (struct block_read){0};
     int64_t limit_ns = atomic_load_explicit(&conn->receive_limit_ns, memory_order_relaxed);
+    if (limit_ns > 0 && __builtin_expect(is_lent(conn), 0)) {
+        atomic_store(&conn->receive_limit_ns, 0);
+        limit_ns = 0;
+    }
     uint64_t deadline_ns = timer_next_ns(conn);
     state->bounded =
         (limit_ns > 0 || deadline_ns) && !dontwait && atomic_load_explicit(&conn->blocking, memory_order_relaxed);

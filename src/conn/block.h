@@ -8,7 +8,9 @@
 #ifndef RESIL_CONN_BLOCK_H
 #define RESIL_CONN_BLOCK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "conn/conn.h"
@@ -20,6 +22,16 @@ int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, sockle
 
 /* block_install(conn, fd): before a connection is used in blocking mode: SO_RCVTIMEO. */
 void block_install(struct conn *conn, int fd);
+
+/* block_lend(conn, fd): a program without the library will have the socket: the application's own SO_RCVTIMEO stands
+ * from now on, and ours only during each receive of this process, and of those that share the socket with it (they are
+ * told by the slot's entry). block_take_back(conn, fd): it will not after all; nothing when it was not us who lent it.
+ * A process that is killed in between leaves the socket lent: the receives are bounded all the same. */
+void block_lend(struct conn *conn, int fd);
+void block_take_back(struct conn *conn, int fd);
+
+/* 1 once any connection of this process had our option: only then is there anything to lend. */
+extern _Atomic uint32_t block_used;
 
 /* block_mode(conn, fd, blocking): the application changed O_NONBLOCK. */
 void block_mode(struct conn *conn, int fd, bool blocking);

@@ -100,13 +100,18 @@ struct conn {
     const struct faults *faults;   /* the spec, NULL = none */
     _Atomic uint32_t own_shutdown; /* the application shut the reading side down itself */
     uint32_t inherited;            /* a forked child: the connection is its parent's to judge */
-    _Atomic uint64_t received;     /* bytes of the peer that somebody is known to have seen */
-    _Atomic uint64_t acked;        /* bytes of ours that the peer had at the last look */
-    _Atomic uint32_t reset_due;    /* the deadline ends in a reset */
-    _Atomic uint32_t closing;      /* its generation while the last descriptor is being closed, else 0 */
-    _Atomic uint32_t closer;       /* the thread that closes it among a range, 0 = one that closes it alone */
-    _Atomic uint32_t injected;     /* what happens next to this call is our own doing */
-    _Atomic uint32_t delayed;      /* bit 0..2: connect, read, write of the current exchange had their latency */
+    /* Exec, spawn and descriptors that are passed on (conn/handover.h, conn/block.h). */
+    _Atomic uint32_t lent;      /* 1: it was us who put the application's SO_RCVTIMEO back for somebody else */
+    _Atomic uint32_t passed;    /* 1: named by the file actions of a spawn to come */
+    _Atomic uint32_t suspended; /* 1: its slot was given back before an exec */
+    uint32_t survives;          /* a descriptor of it stays open over the exec that is being tried */
+    _Atomic uint64_t received;  /* bytes of the peer that somebody is known to have seen */
+    _Atomic uint64_t acked;     /* bytes of ours that the peer had at the last look */
+    _Atomic uint32_t reset_due; /* the deadline ends in a reset */
+    _Atomic uint32_t closing;   /* its generation while the last descriptor is being closed, else 0 */
+    _Atomic uint32_t closer;    /* the thread that closes it among a range, 0 = one that closes it alone */
+    _Atomic uint32_t injected;  /* what happens next to this call is our own doing */
+    _Atomic uint32_t delayed;   /* bit 0..2: connect, read, write of the current exchange had their latency */
     /* The one epoll registration that parking can take back and restore (conn/park.h). */
     _Atomic int32_t epoll_fd; /* + 1; 0 = none, -1 = several, or of a kind that is not parked */
     _Atomic uint32_t epoll_events;
@@ -119,6 +124,14 @@ struct conn {
 extern _Atomic(_Atomic uint32_t *) conn_fd_chunk[FD_CHUNKS];
 struct conn *conn_at(uint32_t index_plus_1);
 
+/* conn_named(index_plus_1): the record that the table names; NULL in a vfork child that has changed its descriptors:
+ * there the table, which is its parent's, does not describe them. */
+struct conn *conn_named(uint32_t index_plus_1);
+
+/* conn_mark_astray(): a vfork child is about to change a tracked descriptor of its own. Noted for the thread, whose
+ * memory it borrows: that asks for the process id at its next call, once. */
+void conn_mark_astray(void);
+
 static inline struct conn *conn_of(int fd)
 {
     uint32_t chunk = (uint32_t)fd >> FD_CHUNK_BITS;
@@ -128,7 +141,7 @@ static inline struct conn *conn_of(int fd)
     if (__builtin_expect(entries == NULL, 1))
         return NULL;
     uint32_t index = atomic_load_explicit(&entries[(uint32_t)fd & ((1u << FD_CHUNK_BITS) - 1)], memory_order_acquire);
-    return __builtin_expect(index == 0, 1) ? NULL : conn_at(index);
+    return __builtin_expect(index == 0, 1) ? NULL : conn_named(index);
 }
 
 /* Number of records in use: 0 means that no wait has anything to watch. */

@@ -17,6 +17,8 @@
 #include "config/compile.h"
 #include "config/hosts.h"
 #include "conn/account.h"
+#include "conn/adopt.h"
+#include "conn/envp.h"
 #include "conn/load.h"
 #include "real/raw.h"
 #include "segment/publish.h"
@@ -92,7 +94,8 @@ static uint32_t parse_disable(const char *text)
         const char *name;
         uint32_t mask;
     } patterns[] = {{"all", DISABLE_ALL},           {"1", DISABLE_ALL},           {"breaker", DISABLE_BREAKER},
-                    {"bulkhead", DISABLE_BULKHEAD}, {"timeout", DISABLE_TIMEOUT}, {"chaos", DISABLE_CHAOS}};
+                    {"bulkhead", DISABLE_BULKHEAD}, {"timeout", DISABLE_TIMEOUT}, {"chaos", DISABLE_CHAOS},
+                    {"exec", DISABLE_EXEC}};
     uint32_t mask = 0;
     while (text && *text) {
         size_t length = strcspn(text, ", ");
@@ -151,7 +154,7 @@ void host_init(const char *argv0, char **environment)
     }
     learn_program(argv0);
     host.disabled = parse_disable(find_env(environment, "RESIL_DISABLE"));
-    host.inert = host.disabled == DISABLE_ALL;
+    host.inert = (host.disabled & DISABLE_ALL) == DISABLE_ALL;
     if (host.inert)
         return;
     host.log_env = keep_env(environment, "RESIL_LOG");
@@ -162,6 +165,7 @@ void host_init(const char *argv0, char **environment)
     host.home_env = keep_env(environment, "HOME");
     host.priority = parse_priority(find_env(environment, "RESIL_PRIORITY"));
     read_chaos(environment);
+    envp_learn(environment);
 }
 
 static bool open_segment(void)
@@ -201,7 +205,8 @@ static bool join(void)
         raw_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     }
     if (!atomic_load(&host.owner))
-        atomic_store(&host.owner, registry_join(&host.segment, atomic_load(&host.parent_owner), host.program));
+        atomic_store(&host.owner,
+                     registry_join(&host.segment, atomic_load(&host.parent_owner), host.program, &host.resumed));
     atomic_store_explicit(&host.joining, 0, memory_order_release);
     return atomic_load(&host.owner) != 0;
 }
@@ -210,7 +215,11 @@ static bool attach(void)
 {
     if (!open_segment() || !join())
         return false;
+    if (host.resumed)
+        publish_end(&host.segment, atomic_load(&host.owner)); /* the program before may have been at it */
     load_publish_if_missing();
+    if (host.resumed)
+        adopt_past();
     return true;
 }
 

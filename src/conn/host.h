@@ -15,8 +15,15 @@
 #include "policy/fault.h"
 #include "segment/segment.h"
 
-/* Patterns that RESIL_DISABLE can switch off one by one. */
-enum { DISABLE_BREAKER = 1, DISABLE_BULKHEAD = 2, DISABLE_TIMEOUT = 4, DISABLE_CHAOS = 8, DISABLE_ALL = 15 };
+/* What RESIL_DISABLE can switch off one by one; DISABLE_EXEC (conn/envp.h) is no pattern. */
+enum {
+    DISABLE_BREAKER = 1,
+    DISABLE_BULKHEAD = 2,
+    DISABLE_TIMEOUT = 4,
+    DISABLE_CHAOS = 8,
+    DISABLE_ALL = 15,
+    DISABLE_EXEC = 16
+};
 
 enum { HOST_TEXT = 4096, HOST_PROGRAM = 64 };
 
@@ -37,6 +44,7 @@ struct host {
     _Atomic(const struct rules *) rules; /* private copy, never freed: connections point into it; NULL = none */
     _Atomic uint64_t rules_generation;   /* of the copy */
     _Atomic uint32_t refreshing;
+    bool resumed; /* by the joining thread: another program of this process had entered before */
     _Atomic uint32_t pid;
     _Atomic uint32_t joining;      /* 1: a thread enters the registry at this moment */
     _Atomic uint32_t owner;        /* 0: not entered, join at the next decision */

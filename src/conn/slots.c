@@ -34,6 +34,8 @@ enum ledger_result slots_take(const struct slot_wish *wish, struct held *held, u
         .priority = slots_priority(wish->conf),
     };
     held->segment = wish->account.segment;
+    held->row = wish->account.row;
+    held->owner = wish->account.owner;
     return ledger_acquire(held->segment, wish->account.owner, &info, &held->slot);
 }
 
@@ -65,12 +67,17 @@ enum verdict slots_wait(const struct slot_wish *wish, struct held *held, uint64_
     }
 }
 
+uint32_t slots_owner(const struct held *held)
+{
+    return held->segment == &host.segment ? atomic_load(&host.owner) : held->owner;
+}
+
 void slots_release(struct held *held)
 {
     if (held->segment && held->slot.entry < SEG_LEDGER) {
         struct slot slot = held->slot;
         ledger_leave(held->segment, &slot);
-        ledger_release(held->segment, &held->slot);
+        ledger_release(held->segment, slots_owner(held), &held->slot);
     }
     held->segment = NULL;
     held->slot.entry = LEDGER_NONE;

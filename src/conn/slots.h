@@ -25,6 +25,8 @@ enum slot_kind {
 
 struct held {
     const struct segment *segment; /* NULL: none */
+    uint32_t row;                  /* of the account */
+    uint32_t owner;                /* in a segment of our own; in the shared one it is host.owner */
     struct slot slot;
 };
 
@@ -50,6 +52,9 @@ enum verdict slots_wait(const struct slot_wish *wish, struct held *held, uint64_
 
 /* slots_turn(wish, held, now_ns): without sleeping: whether it is the queued slot's turn now, or was already. */
 bool slots_turn(const struct held *held, int64_t limit, uint64_t now_ns);
+
+/* slots_owner(held): who holds it: this process, in the slot's segment. */
+uint32_t slots_owner(const struct held *held);
 
 void slots_release(struct held *held); /* also gives up a place in the queue */
 void slots_release_all(struct held held[SLOT_KINDS]);

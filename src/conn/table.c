@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "conn/conn.h"
+#include "conn/host.h"
 #include "real/raw.h"
 
 enum { POOL_CHUNK = 256, POOL_CHUNKS = 256, FD_CHUNK = 1 << FD_CHUNK_BITS };
@@ -26,6 +27,23 @@ struct conn *conn_at(uint32_t index_plus_1)
     uint32_t index = index_plus_1 - 1;
     struct conn *chunk = atomic_load_explicit(&pool_chunk[index / POOL_CHUNK % POOL_CHUNKS], memory_order_acquire);
     return chunk ? &chunk[index % POOL_CHUNK] : NULL;
+}
+
+static __thread volatile uint32_t astray;
+
+struct conn *conn_named(uint32_t index_plus_1)
+{
+    if (__builtin_expect(astray, 0)) {
+        if ((uint32_t)raw_getpid() != atomic_load_explicit(&host.pid, memory_order_relaxed))
+            return NULL;
+        astray = 0; /* the vfork child is gone, or has become another program */
+    }
+    return conn_at(index_plus_1);
+}
+
+void conn_mark_astray(void)
+{
+    astray = 1;
 }
 
 /* A record does not know its number: the chunks do. Only for the rare transitions. */

@@ -52,7 +52,14 @@ bool track_sweep(void);
 /* track_release(conn): ends the record of a reference already taken from the table. */
 void track_release(struct conn *conn);
 
-/* track_after_fork(): in the child: the connections stay known, but slots, leases and exchanges are the parent's. */
+/* track_before_fork(), track_after_fork(): the second in the child: the connections stay known, but leases and
+ * exchanges are the parent's. The child enters the registry when there are any, and is written down as an heir of their
+ * slots: a slot lives as long as somebody holds its socket. */
+void track_before_fork(void);
 void track_after_fork(void);
+
+/* track_hold(conn): this process holds the socket as well: it is an heir of the slot. Where that has been given back
+ * meanwhile it takes one of its own: the connection exists, so nobody is asked whether it may. */
+void track_hold(struct conn *conn);
 
 #endif

@@ -2,32 +2,35 @@
  * The life of descriptors: close, duplicate, change of blocking mode. The record goes before the real close, so that a
  * thread that gets the number next never meets it.
  *
- * A vfork child runs these hooks in its parent's memory: there the process id differs from the one that we
- * remember, and nothing is recorded. */
+ * A vfork child runs these hooks in its parent's memory: there nothing is recorded but that the table does not
+ * describe its descriptors any more. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 
 #include "conn/block.h"
-#include "conn/host.h"
+#include "conn/lineage.h"
 #include "conn/track.h"
 #include "hooks/fd.h"
 #include "hooks/hook.h"
 #include "real/raw.h"
 
-static bool in_vfork_child(void)
+static bool is_recorded(void)
 {
-    return (uint32_t)raw_getpid() != atomic_load_explicit(&host.pid, memory_order_relaxed);
+    if (!lineage_borrowed())
+        return true;
+    conn_mark_astray();
+    return false;
 }
 
 struct closing fd_forget(int fd)
 {
-    return conn_of(fd) && !in_vfork_child() ? track_close(fd) : (struct closing){NULL, 0};
+    return conn_of(fd) && is_recorded() ? track_close(fd) : (struct closing){NULL, 0};
 }
 
 void fd_forget_range(unsigned first, unsigned last)
 {
-    if (atomic_load(&conn_live) == 0 || in_vfork_child())
+    if (atomic_load(&conn_live) == 0 || !is_recorded())
         return;
     track_close_range(first, last);
 }
@@ -35,7 +38,7 @@ void fd_forget_range(unsigned first, unsigned last)
 /* `to` is a new name of the socket of `from`. */
 int fd_alias(int from, int to)
 {
-    if (to >= 0 && to != from && conn_of(from) && !in_vfork_child())
+    if (to >= 0 && to != from && conn_of(from) && !lineage_borrowed())
         conn_alias(from, to);
     return to;
 }
@@ -123,7 +126,7 @@ HOOK int dup3(int from, int to, int flags)
 static void mode_changed(int fd, bool nonblocking)
 {
     struct conn *conn = conn_of(fd);
-    if (conn && !in_vfork_child())
+    if (conn && !lineage_borrowed())
         block_mode(conn, fd, !nonblocking);
 }
 

@@ -2,6 +2,7 @@
  * Sends. A write is never shortened or split: the real call gets exactly the application's arguments, once. */
 #include <errno.h>
 
+#include "conn/handover.h"
 #include "conn/transfer.h"
 #include "hooks/hook.h"
 
@@ -64,7 +65,10 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t bytes, int flags, const stru
 HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     struct conn *conn = conn_of(fd);
-    return conn ? tracked_sendmsg(conn, fd, message, flags) : real.sendmsg(fd, message, flags);
+    if (conn)
+        return tracked_sendmsg(conn, fd, message, flags);
+    handover_passed(message);
+    return real.sendmsg(fd, message, flags);
 }
 
 HOOK ssize_t write(int fd, const void *buf, size_t bytes)
@@ -96,8 +100,11 @@ HOOK int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     struct conn *conn = conn_of(fd);
     struct transfer transfer;
     size_t bytes = 0;
-    if (!conn)
+    if (!conn) {
+        for (unsigned i = 0; i < count && i < UIO_MAXIOV && atomic_load(&block_used); i++)
+            handover_passed(&messages[i].msg_hdr);
         return real.sendmmsg(fd, messages, count, flags);
+    }
     if (!transfer_write_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     int result = real.sendmmsg(fd, messages, count, flags);

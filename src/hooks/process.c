@@ -43,6 +43,10 @@ HOOK long syscall(long number, ...)
     case SYS_dup3:
         closing = fd_replace((int)a[0], (int)a[1]);
         break;
+    case SYS_execve:
+        return execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]);
+    case SYS_execveat:
+        return execveat((int)a[0], (const char *)a[1], (char *const *)a[2], (char *const *)a[3], (int)a[4]);
 #ifdef SYS_close_range
     case SYS_close_range:
         if (!(a[2] & CLOSE_RANGE_CLOEXEC))

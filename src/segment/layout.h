@@ -173,7 +173,12 @@ struct seg_process {
     _Atomic uint64_t attached_ns;
     _Atomic uint64_t sem_ok; /* 1 when it holds its unit in the semaphore set */
     char program[SEG_PROGRAM];
-    uint8_t spare[64];
+    /* Its own: how often it began to fork while it held slots, when last; its children: how many have arrived. When it
+     * dies with a child on its way, its slots wait for that child, a second at most. */
+    _Atomic uint64_t fork_ns;
+    _Atomic uint32_t forks;
+    _Atomic uint32_t arrivals;
+    uint8_t spare[48];
 };
 
 /* One open connection. */
@@ -185,9 +190,10 @@ struct seg_entry {
     _Atomic uint32_t endpoint;
     _Atomic uint32_t fd;
     _Atomic uint32_t pid;
-    _Atomic uint64_t ticket;    /* owner, before the entry is queued: its place in the line */
-    _Atomic uint64_t priority;  /* likewise: higher goes first */
-    _Atomic uint64_t expiry_ns; /* likewise: when it gives up */
+    _Atomic uint64_t ticket;    /* owner, before it is queued: its place in the line; held: heirs (segment/heirs.h) */
+    _Atomic uint32_t priority;  /* owner, before it is queued: higher goes first */
+    _Atomic uint32_t lent;      /* any holder: 1: a program without the library was given the socket (conn/block.h) */
+    _Atomic uint64_t expiry_ns; /* owner, before it is queued: when it gives up; held: heirs */
 };
 
 struct seg_unmatched {
@@ -309,6 +315,8 @@ AT(seg_process, pid_ns, 24);
 AT(seg_process, attached_ns, 32);
 AT(seg_process, sem_ok, 40);
 AT(seg_process, program, 48);
+AT(seg_process, fork_ns, 64);
+AT(seg_process, arrivals, 76);
 SIZE(seg_process, 128);
 
 AT(seg_entry, cookie, 8);
@@ -319,6 +327,7 @@ AT(seg_entry, fd, 32);
 AT(seg_entry, pid, 36);
 AT(seg_entry, ticket, 40);
 AT(seg_entry, priority, 48);
+AT(seg_entry, lent, 52);
 AT(seg_entry, expiry_ns, 56);
 SIZE(seg_entry, 64);
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "real/raw.h"
+#include "segment/heirs.h"
 #include "segment/registry.h"
 #include "tables/enums.h"
 
@@ -151,7 +152,8 @@ static void describe(struct seg_entry *entry, const struct slot_info *info)
     atomic_store_explicit(&entry->fd, info->fd, memory_order_relaxed);
     atomic_store_explicit(&entry->pid, info->pid, memory_order_relaxed);
     atomic_store_explicit(&entry->expiry_ns, info->expiry_ns, memory_order_relaxed);
-    atomic_store_explicit(&entry->priority, info->priority, memory_order_relaxed);
+    atomic_store_explicit(&entry->priority, (uint32_t)info->priority, memory_order_relaxed);
+    atomic_store_explicit(&entry->lent, 0, memory_order_relaxed);
 }
 
 /* One try to move an account up; it never passes the limit, not for a moment. only_if: the state in which the entry
@@ -243,6 +245,8 @@ enum ledger_result ledger_acquire(const struct segment *segment, uint32_t owner,
     /* Before anybody is refused or made to wait, the dead give back. */
     if (result != LEDGER_OK && result != LEDGER_QUEUED && ledger_reap(segment, info->row, info->now_ns))
         result = enter(segment, row, info, slot);
+    if (result == LEDGER_OK)
+        heirs_clear(entry);
     if (result == LEDGER_OK || result == LEDGER_QUEUED)
         return result;
     word = pack_entry(owner, slot->tag, ENTRY_PENDING);
@@ -254,7 +258,7 @@ enum ledger_result ledger_acquire(const struct segment *segment, uint32_t owner,
 /* Whether `other` stands before `mine` in the line. */
 static bool before(const struct seg_entry *other, const struct seg_entry *mine)
 {
-    uint64_t theirs = atomic_load(&other->priority), ours = atomic_load(&mine->priority);
+    uint32_t theirs = atomic_load(&other->priority), ours = atomic_load(&mine->priority);
     if (theirs != ours)
         return theirs > ours;
     return (int64_t)(atomic_load(&other->ticket) - atomic_load(&mine->ticket)) < 0;
@@ -301,6 +305,7 @@ bool ledger_turn(const struct segment *segment, const struct slot *slot, int64_t
         !kept(segment, row, slot))
         return false;
     give_back(segment, ACCOUNT_QUEUE, slot->entry, slot->tag, ENTRY_ADMITTED);
+    heirs_clear(seg_entry(segment, slot->entry));
     return true;
 }
 
@@ -327,11 +332,64 @@ void ledger_wait(const struct segment *segment, uint32_t row, uint64_t seen, uin
                 (long)&timeout, 0, 0);
 }
 
-void ledger_release(const struct segment *segment, struct slot *slot)
+static bool is_held(const struct segment *segment, const struct slot *slot, uint64_t *word)
 {
-    if (slot->entry < SEG_LEDGER)
-        give_back(segment, ACCOUNT_SLOTS, slot->entry, slot->tag, ENTRY_HELD);
+    *word = atomic_load(&seg_entry(segment, slot->entry)->word);
+    return state_of(*word) == ENTRY_HELD && tag_of(*word) == slot->tag;
+}
+
+/* An heir leaves: true when the slot became its own at that moment. */
+static bool leave_as_heir(const struct segment *segment, const struct slot *slot, uint32_t heir)
+{
+    uint64_t word;
+    heirs_drop(seg_entry(segment, slot->entry), heir);
+    return is_held(segment, slot, &word) && owner_of(word) == heir;
+}
+
+/* The owner's slot goes to an heir. An heir that left at the same moment may have looked before it was the owner: then
+ * its part is done here. Whoever of the two is late finds nothing left to do. */
+static bool hand_over(const struct segment *segment, const struct slot *slot, uint64_t word, uint32_t *owner)
+{
+    struct seg_entry *entry = seg_entry(segment, slot->entry);
+    uint32_t heir = heirs_find(segment, entry, *owner);
+    if (heir == 0)
+        return false;
+    if (atomic_compare_exchange_strong(&entry->word, &word, pack_entry(heir, slot->tag, ENTRY_HELD)))
+        *owner = heirs_drop(entry, heir) ? 0 : heir;
+    return true;
+}
+
+/* True when the slot went back to its account. */
+static bool leave(const struct segment *segment, const struct slot *slot, uint32_t owner)
+{
+    uint64_t word;
+    while (owner != 0 && is_held(segment, slot, &word)) {
+        if (owner_of(word) != owner && !leave_as_heir(segment, slot, owner))
+            return false;
+        if (owner_of(word) == owner && !hand_over(segment, slot, word, &owner))
+            return give_back(segment, ACCOUNT_SLOTS, slot->entry, slot->tag, ENTRY_HELD);
+    }
+    return false;
+}
+
+void ledger_release(const struct segment *segment, uint32_t owner, struct slot *slot)
+{
+    const struct slot left = *slot;
     slot->entry = LEDGER_NONE;
+    if (left.entry < SEG_LEDGER)
+        leave(segment, &left, owner);
+}
+
+bool ledger_inherit(const struct segment *segment, const struct slot *slot, uint32_t heir, uint64_t now_ns)
+{
+    uint64_t word;
+    if (slot->entry >= SEG_LEDGER || !is_held(segment, slot, &word))
+        return false;
+    heirs_add(segment, seg_entry(segment, slot->entry), heir, now_ns);
+    if (is_held(segment, slot, &word))
+        return true;
+    heirs_drop(seg_entry(segment, slot->entry), heir);
+    return false;
 }
 
 /* A dead owner's entry: the claim that was judged, by its tag. CLAIMED and PENDING never counted, unless an account
@@ -355,7 +413,7 @@ static uint32_t reclaim(const struct segment *segment, uint32_t index, uint32_t 
         give_back(segment, ACCOUNT_QUEUE, index, tag, ENTRY_ADMITTED);
         return give_back(segment, ACCOUNT_SLOTS, index, tag, ENTRY_HELD);
     case ENTRY_HELD:
-        return give_back(segment, ACCOUNT_SLOTS, index, tag, ENTRY_HELD);
+        return leave(segment, &(struct slot){index, tag}, owner_of(word));
     case ENTRY_CLAIMED:
     case ENTRY_PENDING:
         atomic_compare_exchange_strong(&entry->word, &word, pack_entry(0, tag, ENTRY_FREE));
@@ -397,7 +455,7 @@ uint32_t ledger_reap(const struct segment *segment, uint32_t row, uint64_t now_n
         /* Entries of one process mostly stand together: ask the kernel once for each run of them. */
         if (owner_of(word) != last_owner) {
             last_owner = owner_of(word);
-            last_alive = registry_alive(segment, last_owner);
+            last_alive = registry_holds(segment, last_owner, now_ns);
             if (!last_alive)
                 registry_bury(segment, last_owner);
         }
@@ -409,4 +467,27 @@ uint32_t ledger_reap(const struct segment *segment, uint32_t row, uint64_t now_n
     if (reclaimed && row != LEDGER_NONE)
         seg_count(seg_row(segment, row), COUNTER_reclaimed, reclaimed);
     return reclaimed;
+}
+
+static bool is_heir(const struct seg_entry *entry, uint32_t owner)
+{
+    for (unsigned place = 0; place < HEIRS; place++)
+        if (heirs_at(entry, place) == owner)
+            return true;
+    return false;
+}
+
+bool ledger_next_of(const struct segment *segment, uint32_t owner, uint32_t *index, struct slot *slot)
+{
+    uint32_t used = atomic_load(&seg_header(segment)->ledger_used);
+    while (*index < used && *index < SEG_LEDGER) {
+        const struct seg_entry *entry = seg_entry(segment, *index);
+        uint64_t word = atomic_load(&entry->word);
+        *slot = (struct slot){(*index)++, tag_of(word)};
+        if (state_of(word) == ENTRY_HELD && (owner_of(word) == owner || is_heir(entry, owner)))
+            return true;
+        if (state_of(word) != ENTRY_HELD && state_of(word) != ENTRY_FREE && owner_of(word) == owner)
+            reclaim(segment, slot->entry, slot->tag);
+    }
+    return false;
 }

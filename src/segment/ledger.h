@@ -72,8 +72,21 @@ void ledger_leave(const struct segment *segment, struct slot *slot);
  * timeout_ns. One system call; not a cancellation point. */
 void ledger_wait(const struct segment *segment, uint32_t row, uint64_t seen, uint64_t timeout_ns);
 
-/* ledger_release(segment, slot): gives it back; a slot that is none, or no longer ours, is ignored. */
-void ledger_release(const struct segment *segment, struct slot *slot);
+/* ledger_release(segment, owner, slot): the process `owner` does not hold the socket any more. The slot goes to a
+ * living heir, or back when there is none; an heir just leaves. A slot that is none, or no longer ours, is ignored.
+ *
+ * One step of this is not repaired: an heir that is added between the owner's last look at the places and its release
+ * (some 100 ns) holds a socket without a slot. */
+void ledger_release(const struct segment *segment, uint32_t owner, struct slot *slot);
+
+/* ledger_inherit(segment, slot, heir, now_ns): the process `heir` holds the socket as well. False when the slot is no
+ * longer held, so that it has to be acquired anew. */
+bool ledger_inherit(const struct segment *segment, const struct slot *slot, uint32_t heir, uint64_t now_ns);
+
+/* ledger_next_of(segment, owner, index, slot): the next entry at or above *index that `owner` owns or is heir of, with
+ * *index moved behind it; false at the end. What it finds in another state than held is reclaimed, not returned: for a
+ * program that follows another in the same process by exec. */
+bool ledger_next_of(const struct segment *segment, uint32_t owner, uint32_t *index, struct slot *slot);
 
 /* ledger_reap(segment, row, now_ns): reclaims what dead owners left of one row, or of all (row == LEDGER_NONE). Returns
  * how many slots that were; those of a destination's endpoints go with its own, and are not counted again. */

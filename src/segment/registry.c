@@ -104,23 +104,49 @@ bool registry_alive(const struct segment *segment, uint32_t owner)
     return alive_by_start_time(segment, entry);
 }
 
-/* After an exec the new program finds the entry of the old one: same process, other owner. The unit that it took in the
- * semaphore comes back only when the process ends, so nobody else must ever stand there: the entry passes from the one
- * to the other without being free. Returns its index, or SEG_PROCESSES. */
-static uint32_t claim_own_past(const struct segment *segment, uint64_t start_time, uint64_t pid_ns, uint64_t *claimed)
+static bool is_current(const struct segment *segment, uint32_t owner)
+{
+    return owner != 0 && registry_owner_at(segment, owner_index(owner)) == owner;
+}
+
+void registry_forks(const struct segment *segment, uint32_t owner, uint64_t now_ns)
+{
+    struct seg_process *entry = seg_process(segment, owner_index(owner));
+    atomic_store(&entry->fork_ns, now_ns);
+    atomic_fetch_add(&entry->forks, 1);
+}
+
+void registry_arrived(const struct segment *segment, uint32_t parent)
+{
+    if (is_current(segment, parent))
+        atomic_fetch_add(&seg_process(segment, owner_index(parent))->arrivals, 1);
+}
+
+/* A fork that failed, or a child that was killed at once, never arrives: nobody waits for long. */
+bool registry_holds(const struct segment *segment, uint32_t owner, uint64_t now_ns)
+{
+    enum { ON_ITS_WAY_NS = 1000000000 };
+    const struct seg_process *entry = seg_process(segment, owner_index(owner));
+    if (registry_alive(segment, owner))
+        return true;
+    return is_current(segment, owner) && atomic_load(&entry->forks) != atomic_load(&entry->arrivals) &&
+           now_ns - atomic_load(&entry->fork_ns) < ON_ITS_WAY_NS;
+}
+
+/* After an exec the new program finds the entry of the old one: the same process, so the same owner, and the unit that
+ * it took then is still counted. */
+static uint32_t resume_own_past(const struct segment *segment, uint32_t pid, uint64_t start_time, uint64_t pid_ns)
 {
     uint32_t used = atomic_load(&seg_header(segment)->processes_used);
     for (uint32_t i = 0; i < used && i < SEG_PROCESSES; i++) {
         struct seg_process *entry = seg_process(segment, i);
         uint64_t word = atomic_load(&entry->word);
-        if (state_of(word) != PROCESS_LIVE || atomic_load(&entry->pid) != (uint32_t)raw_getpid() ||
+        if (state_of(word) != PROCESS_LIVE || atomic_load(&entry->pid) != pid ||
             atomic_load(&entry->start_time) != start_time || atomic_load(&entry->pid_ns) != pid_ns)
             continue;
-        *claimed = make_claim(segment, next_generation(word));
-        if (atomic_compare_exchange_strong(&entry->word, &word, *claimed))
-            return i;
+        return make_owner(generation_of(word), i);
     }
-    return SEG_PROCESSES;
+    return 0;
 }
 
 static bool claim(const struct segment *segment, uint32_t index, uint64_t *claimed)
@@ -145,6 +171,8 @@ static uint32_t fill(const struct segment *segment, uint32_t index, uint64_t wor
     atomic_store(&entry->pid, (uint32_t)raw_getpid());
     atomic_store(&entry->parent, parent ? owner_index(parent) + 1 : 0);
     atomic_store(&entry->attached_ns, clock_now_ns());
+    atomic_store(&entry->forks, 0);
+    atomic_store(&entry->arrivals, 0);
     text_copy(entry->program, sizeof entry->program, program);
     /* A unit that an earlier exec of this process took at this index is still counted: one more is harmless,
      * for both go when the process ends. */
@@ -162,19 +190,25 @@ static void bury_the_dead(const struct segment *segment)
 {
     for (uint32_t i = 0; i < SEG_PROCESSES; i++) {
         uint32_t owner = registry_owner_at(segment, i);
-        if (owner && !registry_alive(segment, owner))
+        if (owner && !registry_holds(segment, owner, clock_now_ns()))
             registry_bury(segment, owner);
     }
 }
 
-uint32_t registry_join(const struct segment *segment, uint32_t parent, const char *program)
+uint32_t registry_join(const struct segment *segment, uint32_t parent, const char *program, bool *resumed)
 {
     bool exists;
     uint64_t word;
     uint64_t start_time = ipc_start_time(raw_getpid(), &exists);
     uint64_t pid_ns = ipc_namespace("pid");
-    uint32_t own = claim_own_past(segment, start_time, pid_ns, &word);
-    uint32_t owner = own < SEG_PROCESSES ? fill(segment, own, word, parent, program, start_time, pid_ns) : 0;
+    uint32_t own = resume_own_past(segment, (uint32_t)raw_getpid(), start_time, pid_ns);
+    *resumed = own != 0;
+    if (own != 0) {
+        struct seg_process *entry = seg_process(segment, owner_index(own));
+        text_copy(entry->program, sizeof entry->program, program);
+        return own;
+    }
+    uint32_t owner = 0;
     for (int round = 0; round < 2 && owner == 0; round++) {
         for (uint32_t i = 0; i < SEG_PROCESSES && owner == 0; i++) {
             if (!claim(segment, i, &word))

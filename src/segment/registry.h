@@ -26,10 +26,20 @@ static inline uint32_t owner_index(uint32_t owner)
     return owner & (SEG_PROCESSES - 1);
 }
 
-/* registry_join(segment, parent, program): enters this process. parent: owner word of the process that forked it,
- * or 0. Returns the owner word, 0 when the registry is full. An entry that this very process (same pid and start
- * time) left behind at exec is retired first. Not signal safe; a few system calls. */
-uint32_t registry_join(const struct segment *segment, uint32_t parent, const char *program);
+/* registry_join(segment, parent, program, resumed): enters this process. parent: owner word of the process that forked
+ * it, or 0. Returns the owner word, 0 when the registry is full. An entry that this very process (same pid and start
+ * time) left behind at exec is taken up again, and *resumed set: what the program before owned is owned still. Signal
+ * safe; a few system calls. */
+uint32_t registry_join(const struct segment *segment, uint32_t parent, const char *program, bool *resumed);
+
+/* registry_forks(segment, owner, now_ns): the process is about to fork while it holds slots.
+ * registry_arrived(segment, parent): a child of it has written itself down where it is an heir. */
+void registry_forks(const struct segment *segment, uint32_t owner, uint64_t now_ns);
+void registry_arrived(const struct segment *segment, uint32_t parent);
+
+/* registry_holds(segment, owner, now_ns): alive, or so lately dead that a child of its last fork may be on its way to
+ * take over what it held. */
+bool registry_holds(const struct segment *segment, uint32_t owner, uint64_t now_ns);
 
 /* registry_alive(segment, owner): see above. Writes nothing. Signal safe; at most a few system calls. */
 bool registry_alive(const struct segment *segment, uint32_t owner);

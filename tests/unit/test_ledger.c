@@ -82,7 +82,7 @@ static void *contend(void *number)
             atomic_fetch_sub(&held, 1);
         }
         if (got && random % 4 != 0)
-            ledger_release(&segment, &slot);
+            ledger_release(&segment, owner, &slot);
         else if (slot.entry != LEDGER_NONE)
             owner = die(owner);
     }

@@ -28,21 +28,21 @@ static void *watch(void *unused)
     return unused;
 }
 
-/* A program that execs joins again and again. The unit of the semaphore stays at its index until the process ends, so
- * nobody else may ever get in there. */
+/* A program that execs joins again and again: it stays who it was. The unit of the semaphore stays at its index until the
+ * process ends, so nobody else may ever get in there. */
 static void test_exec(void)
 {
     pthread_t watcher;
-    uint32_t owner = registry_join(&segment, 0, "before");
+    bool resumed;
+    uint32_t owner = registry_join(&segment, 0, "before", &resumed);
+    CHECK(!resumed);
     own_index = owner_index(owner);
     if (!CHECK(owner != 0) || pthread_create(&watcher, NULL, watch, NULL) != 0)
         return;
     for (int i = 0; i < EXECS; i++) {
-        uint32_t next = registry_join(&segment, 0, "after");
-        if (owner_index(next) != own_index || next == owner || registry_alive(&segment, owner) ||
-            !registry_alive(&segment, next))
+        uint32_t next = registry_join(&segment, 0, "after", &resumed);
+        if (!resumed || next != owner || !registry_alive(&segment, owner))
             CHECK_INT(next, owner);
-        owner = next;
     }
     atomic_store(&stop, 1);
     pthread_join(watcher, NULL);
@@ -75,7 +75,8 @@ static void test_killed(void)
     for (uint32_t i = 0; i < KILLED; i++) {
         pid_t child = fork();
         if (child == 0) {
-            registry_join(&segment, 0, "child");
+            bool resumed;
+            registry_join(&segment, 0, "child", &resumed);
             for (;;)
                 pause();
         }
