@@ -84,6 +84,32 @@ def test_failures_are_the_kernels(resil, lives, function):
     assert resil.run([lives, "fails", function]).out == native.out
 
 
+TOO_LONG = """
+import os, resource
+resource.setrlimit(resource.RLIMIT_STACK, (524288, 524288))  # of which a quarter is for arguments and environment
+def starts(length):
+    child = os.fork()
+    if child == 0:
+        try:
+            os.execve("/usr/bin/true", ["true"], {"X": "x" * length})
+        except OSError:
+            os._exit(7)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+good, bad = 1000, 131072
+while bad - good > 1:
+    middle = (good + bad) // 2
+    good, bad = (middle, bad) if starts(middle) else (good, middle)
+print(good)
+"""
+
+
+def test_the_longest_environment_is_as_long_as_ever(resil):
+    """Where our variables make it too long, the program's own goes alone."""
+    native = resil.run([PYTHON, "-c", TOO_LONG], preload=False)
+    assert native.status == 0 and 100000 < int(native.out) < 131071
+    assert resil.run([PYTHON, "-c", TOO_LONG]).out == native.out
+
+
 CLEANERS = {
     "env": ["env", "-i"],
     "setpriv": ["setpriv", "--reset-env"],
