@@ -94,7 +94,7 @@ bool handover_begin(bool replaces)
 {
     uint32_t index = 0;
     int saved = errno;
-    if (!anything())
+    if (!anything() || (!replaces && !atomic_load(&block_used)))
         return false;
     if (lineage_borrowed()) {
         each_of_child(block_lend);

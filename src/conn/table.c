@@ -33,7 +33,7 @@ static __thread volatile uint32_t astray;
 
 struct conn *conn_named(uint32_t index_plus_1)
 {
-    if (__builtin_expect(astray, 0)) {
+    if (__builtin_expect(astray != 0, 0)) {
         if ((uint32_t)raw_getpid() != atomic_load_explicit(&host.pid, memory_order_relaxed))
             return NULL;
         astray = 0; /* the vfork child is gone, or has become another program */

@@ -47,7 +47,10 @@ bool heirs_add(const struct segment *segment, struct seg_entry *entry, uint32_t 
             return true;
     for (unsigned place = 0; place < HEIRS; place++) {
         uint32_t other = heirs_at(entry, place);
-        if (!registry_holds(segment, other, now_ns) && replace(entry, place, other, heir))
+        if (registry_holds(segment, other, now_ns))
+            continue;
+        registry_bury(segment, other); /* it stands in the other entries, too: there no system call is needed */
+        if (replace(entry, place, other, heir))
             return true;
     }
     return false;
