@@ -36,6 +36,7 @@ def keys_block():
                      "BUDGET": "share, rate, time; `off`"}[kind]
         else:
             legal = f"`{low}` to `{high}`" + (", `off`" if words == "off" else "")
+            legal += ", `auto(...)`" if kind == "TIMEOUT" else ""
         shown = f"`{default}`" if default else "none"
         lines.append(f"| `{name}` | {shown} | {legal} | {text} |")
     return lines

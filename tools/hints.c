@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "policy/retry.h"
+#include "config/compile.h"
+#include "policy/timeout.h"
 
 typedef bool hint_function(const struct rules *rules, const struct conf *conf, char *out);
 
@@ -19,15 +21,16 @@ static bool breaker_is_on(const struct conf *conf)
 
 static bool short_open_time(const struct rules *rules, const struct conf *conf, char *out)
 {
-    char open[32], connect[32];
+    char open[32], connect[64];
     (void)rules;
-    if (!breaker_is_on(conf) || conf->timeout_connect_ns <= 0 || conf->breaker_open_time_ns >= conf->timeout_connect_ns)
+    int64_t connect_ns = timeout_longest_ns(conf->timeout_connect_ns);
+    if (!breaker_is_on(conf) || connect_ns <= 0 || conf->breaker_open_time_ns >= connect_ns)
         return false;
     snprintf(out, HINT_TEXT,
              "breaker.open_time (%s) is shorter than timeout.connect (%s): "
              "the next probe may begin before a hanging one has ended",
              format_duration(conf->breaker_open_time_ns, open, sizeof open),
-             format_duration(conf->timeout_connect_ns, connect, sizeof connect));
+             config_format_value(KEY_timeout_connect_ns, conf->timeout_connect_ns, connect, sizeof connect));
     return true;
 }
 
@@ -40,14 +43,14 @@ static bool is_like_api(const struct conf *conf)
 
 static bool slow_api(const struct rules *rules, const struct conf *conf, char *out)
 {
-    char response[32];
+    char response[64];
     (void)rules;
     bool is_off = conf->timeout_response_ns == CONF_OFF;
-    if (!is_like_api(conf) || (!is_off && conf->timeout_response_ns <= 5 * NS_PER_S))
+    if (!is_like_api(conf) || (!is_off && timeout_longest_ns(conf->timeout_response_ns) <= 5 * NS_PER_S))
         return false;
     snprintf(out, HINT_TEXT,
              "timeout.response is %s with preset = api, which waits 5s: is this still an interactive call?",
-             is_off ? "off" : format_duration(conf->timeout_response_ns, response, sizeof response));
+             config_format_value(KEY_timeout_response_ns, conf->timeout_response_ns, response, sizeof response));
     return true;
 }
 
@@ -93,13 +96,14 @@ static bool has_chaos(const struct rules *rules, const struct conf *conf, char *
 static bool long_probe(const struct rules *rules, const struct conf *conf, char *out)
 {
     char open[32], probe[32];
+    int64_t probe_ns = timeout_longest_ns(conf->timeout_probe_ns);
     (void)rules;
     if (!breaker_is_on(conf) || conf->timeout_probe_ns == conf->timeout_connect_ns ||
-        conf->timeout_probe_ns <= conf->breaker_open_time_ns)
+        probe_ns <= conf->breaker_open_time_ns)
         return false;
     snprintf(out, HINT_TEXT,
              "timeout.probe (%s) is longer than breaker.open_time (%s): finding out takes longer than waiting",
-             format_duration(conf->timeout_probe_ns, probe, sizeof probe),
+             format_duration(probe_ns, probe, sizeof probe),
              format_duration(conf->breaker_open_time_ns, open, sizeof open));
     return true;
 }
@@ -107,19 +111,20 @@ static bool long_probe(const struct rules *rules, const struct conf *conf, char 
 static bool short_total(const struct rules *rules, const struct conf *conf, char *out)
 {
     char total[32], connect[32];
+    int64_t connect_ns = timeout_longest_ns(conf->timeout_connect_ns);
     (void)rules;
-    if (conf->timeout_total_ns <= 0 || conf->timeout_connect_ns <= conf->timeout_total_ns)
+    if (conf->timeout_total_ns <= 0 || connect_ns <= conf->timeout_total_ns)
         return false;
     snprintf(out, HINT_TEXT, "timeout.total (%s) is shorter than timeout.connect (%s), which is never reached",
              format_duration(conf->timeout_total_ns, total, sizeof total),
-             format_duration(conf->timeout_connect_ns, connect, sizeof connect));
+             format_duration(connect_ns, connect, sizeof connect));
     return true;
 }
 
 /* Every attempt takes all of its time, every delay is the longest of its kind. */
 static int64_t longest_retries_ns(const struct conf *conf)
 {
-    int64_t sum_ns = conf->retry_attempts * conf->timeout_connect_ns;
+    int64_t sum_ns = conf->retry_attempts * timeout_longest_ns(conf->timeout_connect_ns);
     uint64_t delay_ns = 0;
     for (uint32_t number = 1; number < conf->retry_attempts; number++) {
         delay_ns = retry_delay_ns(conf, number, delay_ns, UINT64_MAX);

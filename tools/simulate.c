@@ -92,16 +92,18 @@ static bool parse_time(const char *text, uint64_t *ns)
     return true;
 }
 
-static bool parse_outcome(const struct run *run, const char *text, enum outcome *outcome)
+static bool parse_outcome(const struct run *run, const char *text, struct sim_result *result)
 {
     static const struct {
         const char *name;
-        enum outcome outcome;
-    } outcomes[] = {
-        {"ok", OUTCOME_SUCCESS}, {"fail", OUTCOME_FAILURE}, {"timeout", OUTCOME_FAILURE}, {"ignore", OUTCOME_IGNORED}};
+        struct sim_result result;
+    } outcomes[] = {{"ok", {OUTCOME_SUCCESS, false}},
+                    {"fail", {OUTCOME_FAILURE, false}},
+                    {"timeout", {OUTCOME_FAILURE, true}},
+                    {"ignore", {OUTCOME_IGNORED, false}}};
     for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
         if (strcmp(outcomes[i].name, text) == 0) {
-            *outcome = outcomes[i].outcome;
+            *result = outcomes[i].result;
             return true;
         }
     }
@@ -127,22 +129,22 @@ static struct sim_call *new_call(struct run *run)
 
 static bool verb_call(struct run *run, const char *line)
 {
-    enum outcome outcome;
+    struct sim_result result;
     uint64_t duration_ns = 0;
     struct sim_call *call = new_call(run);
-    if (!call || !parse_outcome(run, run->word[2], &outcome))
+    if (!call || !parse_outcome(run, run->word[2], &result))
         return false;
     if (run->words > 3 && !parse_time(run->word[3], &duration_ns))
         return wrong(run, "want a duration, got", run->word[3]);
-    const char *result = sim_begin(&run->sim, call, false, (uint64_t)run->sim.conf.priority);
+    const char *answered = sim_begin(&run->sim, call, false, (uint64_t)run->sim.conf.priority);
     if (call->state == SIM_OPEN) {
         snprintf(call->id, sizeof call->id, "\n"); /* a name that no script can spell */
         call->slow_ns = 0; /* a finished outcome, as the systems' own tests have them: it counts at its end */
         run->earliest_ns = run->sim.now_ns + duration_ns;
         sim_pass(&run->sim, run->earliest_ns, stdout); /* what falls due meanwhile */
-        sim_end(&run->sim, call, outcome);
+        sim_end(&run->sim, call, result);
     }
-    return answer(run, line, result);
+    return answer(run, line, answered);
 }
 
 static bool verb_begin(struct run *run, const char *line)
@@ -173,13 +175,13 @@ static struct sim_call *known_call(struct run *run)
 
 static bool verb_end(struct run *run, const char *line)
 {
-    enum outcome outcome;
+    struct sim_result result;
     struct sim_call *call = known_call(run);
-    if (!call || !parse_outcome(run, run->word[3], &outcome))
+    if (!call || !parse_outcome(run, run->word[3], &result))
         return false;
     if (call->state != SIM_OPEN)
         return wrong(run, "still waits:", run->word[2]);
-    return answer(run, line, sim_end(&run->sim, call, outcome));
+    return answer(run, line, sim_end(&run->sim, call, result));
 }
 
 static bool verb_kill(struct run *run, const char *line)

@@ -45,8 +45,14 @@ bool sim_start(struct sim *sim, uint64_t seed);
 
 /* sim_begin(sim, call, may_wait, priority): asks for admission at sim->now_ns; fills the call. Returns the RESULT. */
 const char *sim_begin(struct sim *sim, struct sim_call *call, bool may_wait, uint64_t priority);
-/* sim_end(sim, call, outcome): "done", or "late"; the call is free afterwards. */
-const char *sim_end(struct sim *sim, struct sim_call *call, enum outcome outcome);
+/* How a call ended. */
+struct sim_result {
+    enum outcome outcome;
+    bool timed_out; /* a failure that says how long was waited in vain */
+};
+
+/* sim_end(sim, call, result): "done", or "late"; the call is free afterwards. */
+const char *sim_end(struct sim *sim, struct sim_call *call, struct sim_result result);
 /* sim_kill(sim, call): its owner dies. */
 void sim_kill(struct sim *sim, struct sim_call *call);
 /* sim_force(sim, state): 0, STATE_FORCED_OPEN or STATE_FORCED_CLOSED. */

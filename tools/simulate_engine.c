@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/prng.h"
 #include "policy/rate.h"
+#include "segment/learn.h"
 #include "segment/registry.h"
 #include "segment/rows.h"
 #include "simulate.h"
@@ -111,7 +112,7 @@ static int64_t limit_of(const struct conf *conf)
 
 static enum verdict take_slot(struct sim *sim, struct sim_call *call, bool may_queue, uint64_t priority)
 {
-    int64_t wait_ns = sim->conf.bulkhead_queue_timeout_ns;
+    int64_t wait_ns = learn_ns(row_of(sim), LEARN_CONNECT, sim->conf.bulkhead_queue_timeout_ns);
     call->expiry_ns = wait_ns > 0 ? sim->now_ns + (uint64_t)wait_ns : UINT64_MAX / 2;
     struct slot_info info = {
         .row = sim->row,
@@ -189,7 +190,21 @@ const char *sim_begin(struct sim *sim, struct sim_call *call, bool may_wait, uin
     return ask(sim, call, may_wait);
 }
 
-const char *sim_end(struct sim *sim, struct sim_call *call, enum outcome outcome)
+/* What the latency of a call teaches: of its connect where connecting is all that counts, else of its answer. */
+static void teach(const struct sim *sim, const struct sim_call *call, struct sim_result result)
+{
+    const struct conf *conf = &sim->conf;
+    bool by_connect = conf->breaker_success_on == SUCCESS_ON_CONNECT || conf->first_byte == FIRST_BYTE_NONE;
+    enum learn_kind kind = by_connect ? LEARN_CONNECT : LEARN_RESPONSE;
+    int64_t key = learn_key(conf, kind);
+    uint64_t latency_ns = sim->now_ns - call->begin_ns;
+    if (key == CONF_OFF || (result.outcome != OUTCOME_SUCCESS && !result.timed_out))
+        return;
+    if (!result.timed_out || latency_ns >= (uint64_t)learn_ns(row_of(sim), kind, key))
+        learn_add(row_of(sim), kind, key, latency_ns, result.timed_out);
+}
+
+const char *sim_end(struct sim *sim, struct sim_call *call, struct sim_result result)
 {
     static const unsigned char counters[] = {[OUTCOME_SUCCESS] = COUNTER_exchanges_ok,
                                              [OUTCOME_FAILURE] = COUNTER_exchanges_failed,
@@ -198,8 +213,9 @@ const char *sim_end(struct sim *sim, struct sim_call *call, enum outcome outcome
     int64_t slow_ns = sim->conf.breaker_slow_time_ns;
     bool slow = slow_ns > 0 && sim->now_ns - call->begin_ns > (uint64_t)slow_ns;
     uint64_t late = atomic_load(&row_of(sim)->counter[COUNTER_late]);
-    count(sim, (enum counter)counters[outcome]);
-    gate_result(&gate, &call->admission, outcome, slow, sim->now_ns, sim_draw(sim), 0);
+    count(sim, (enum counter)counters[result.outcome]);
+    teach(sim, call, result);
+    gate_result(&gate, &call->admission, result.outcome, slow, sim->now_ns, sim_draw(sim), 0);
     ledger_release(&sim->segment, call->owner, &call->slot);
     call->state = SIM_FREE;
     return atomic_load(&row_of(sim)->counter[COUNTER_late]) != late ? "late" : "done";
@@ -360,6 +376,15 @@ void sim_state(const struct sim *sim, FILE *out)
         fprintf(out, " reason=%s", reason_names[reason]);
 }
 
+static void show_learned(const struct sim *sim, const char *name, enum learn_kind kind, int64_t value, FILE *out)
+{
+    uint64_t learned_ns =
+        timeout_is_auto(value) ? learn_quantile_ns(row_of(sim), kind, timeout_unpack(value).quantile_permille) : 0;
+    int64_t timeout_ns = learn_ns(row_of(sim), kind, value);
+    fprintf(out, " learned_%s_ms=%.3f timeout_%s_ms=%.3f", name, (double)learned_ns / 1e6, name,
+            timeout_ns > 0 ? (double)timeout_ns / 1e6 : 0.0);
+}
+
 void sim_show(const struct sim *sim, FILE *out)
 {
     static const char *const names[COUNTER_COUNT] = {
@@ -377,4 +402,7 @@ void sim_show(const struct sim *sim, FILE *out)
             sum.calls, sum.failed, sum.slow);
     fprintf(out, " failure_ratio=%.4f next_attempt_ms=%.3f", sum.calls ? (double)sum.failed / sum.calls : 0.0,
             (double)breaker_wait_ns(&breaker, &sim->conf, sim->now_ns) / 1e6);
+    show_learned(sim, "connect", LEARN_CONNECT, sim->conf.timeout_connect_ns, out);
+    show_learned(sim, "probe", LEARN_CONNECT, sim->conf.timeout_probe_ns, out);
+    show_learned(sim, "response", LEARN_RESPONSE, sim->conf.timeout_response_ns, out);
 }

@@ -7,9 +7,11 @@
 #include "base/clock.h"
 #include "policy/breaker.h"
 #include "policy/lease.h"
+#include "policy/timeout.h"
 #include "print.h"
 #include "segment/gate.h"
 #include "segment/hist.h"
+#include "segment/learn.h"
 
 static void add_hist(struct view_hist *sum, const struct seg_hist *hist)
 {
@@ -18,6 +20,16 @@ static void add_hist(struct view_hist *sum, const struct seg_hist *hist)
         sum->bucket[i] += atomic_load_explicit(&hist->bucket[i], memory_order_relaxed);
     if (max_us > sum->max_us)
         sum->max_us = max_us;
+}
+
+/* What a destination learned from is a sample of what its endpoints' rows hold: not to be added twice. */
+static void read_hist(const struct seg_row *row, enum learn_kind kind, struct view_hist *own, struct view_hist *sum)
+{
+    const struct seg_hist *hist = kind == LEARN_CONNECT ? &row->connect : &row->response;
+    if (row->kind == ROW_DESTINATION && atomic_load_explicit(&row->learned_ns[kind], memory_order_relaxed) != 0)
+        return;
+    add_hist(own, hist);
+    add_hist(sum, hist);
 }
 
 static uint64_t percentile_us(const struct view_hist *hist, uint64_t samples, unsigned percent)
@@ -50,8 +62,8 @@ static uint32_t count_probes(const struct view_source *source, const struct seg_
                              const struct conf *conf)
 {
     uint32_t probes = 0;
-    uint64_t longest_ns =
-        conf ? lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns) : lease_time_ns(CONF_OFF, CONF_OFF);
+    uint64_t longest_ns = lease_time_ns(conf ? timeout_longest_ns(conf->timeout_probe_ns) : CONF_OFF,
+                                        conf ? timeout_longest_ns(conf->timeout_response_ns) : CONF_OFF);
     for (uint32_t i = 0; i < SEG_LEASES; i++) {
         uint64_t lease = atomic_load_explicit(&row->lease[i], memory_order_relaxed);
         probes +=
@@ -114,10 +126,8 @@ void view_row_read(const struct view_source *source, uint32_t index, uint32_t go
     for (uint32_t i = 0; i < SEG_COUNTERS; i++)
         out->counter[i] = atomic_load_explicit(&row->counter[i], memory_order_relaxed);
     read_breaker(source, seg_row(source->segment, governing), conf, out);
-    add_hist(&own.connect, &row->connect);
-    add_hist(&own.response, &row->response);
-    add_hist(&hists->connect, &row->connect);
-    add_hist(&hists->response, &row->response);
+    read_hist(row, LEARN_CONNECT, &own.connect, &hists->connect);
+    read_hist(row, LEARN_RESPONSE, &own.response, &hists->response);
     out->connect = view_latency_of(&own.connect);
     out->response = view_latency_of(&own.response);
 }

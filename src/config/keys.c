@@ -9,6 +9,7 @@
 #include "config/compile.h"
 #include "config/values.h"
 #include "policy/retry.h"
+#include "policy/timeout.h"
 
 const struct key_info key_info[KEY_COUNT] = {
 #define KEY(field, name, kind, def, min, max, words, help) {name, def, min, max, words, help, KIND_##kind},
@@ -30,7 +31,12 @@ static const struct {
     [KIND_WORD] = {"a word", "one of"},
     [KIND_SET] = {"words", "any of"},
     [KIND_TEXT] = {"a text", "a text"},
+    [KIND_TIMEOUT] = {"a duration", "a duration with its unit (us ms s m h), such as 5s"},
 };
+
+static const char auto_want[] =
+    "auto(pN xF, MIN..MAX): N from 50 to 99.9, F from 1 to 25, both with at most one decimal, "
+    "MIN and MAX whole milliseconds up to 1h, such as auto(p99 x3, 50ms..5s)";
 
 int config_key(const char *name, size_t length)
 {
@@ -129,6 +135,8 @@ static bool parse_kind(int key, const char *text, size_t length, int64_t *value)
         return parse_budget(text, length, value);
     case KIND_WORD:
         return parse_word(key_info[key].words, text, length, value);
+    case KIND_TIMEOUT:
+        return parse_timeout(text, length, value);
     case KIND_SET:
         return parse_set(key_info[key].words, text, length, value);
     case KIND_TEXT:
@@ -145,7 +153,7 @@ static bool may_be_off(int key)
 struct key_range key_range(int key)
 {
     const struct key_info *info = &key_info[key];
-    struct key_range range = {0, INT64_MAX, may_be_off(key)};
+    struct key_range range = {0, INT64_MAX, may_be_off(key), info->kind == KIND_TIMEOUT};
     if (info->kind == KIND_WORD) {
         range.high = word_count(info->words) - 1;
     } else if (info->kind == KIND_SET) {
@@ -157,6 +165,13 @@ struct key_range key_range(int key)
         parse_kind(key, info->max, strlen(info->max), &range.high);
     }
     return range;
+}
+
+bool key_range_holds(const struct key_range *range, int64_t value)
+{
+    if (range->may_be_auto && timeout_is_auto(value))
+        return timeout_auto_valid(value, range->low, range->high);
+    return (range->may_be_off && value == CONF_OFF) || (value >= range->low && value <= range->high);
 }
 
 int key_default_of(int key)
@@ -186,13 +201,20 @@ bool config_parse_value(int key, const char *text, size_t length, int64_t *value
     int64_t parsed;
     if (!parse_kind(key, text, length, &parsed)) {
         const char *words = info->kind == KIND_WORD || info->kind == KIND_SET ? info->words : "";
-        text_format(want, size, "%s%s%s", kind_words[info->kind].want, *words ? " " : "", words);
+        if (info->kind == KIND_TIMEOUT && is_auto_text(text, length))
+            text_copy(want, size, auto_want);
+        else
+            text_format(want, size, "%s%s%s", kind_words[info->kind].want, *words ? " " : "", words);
         return false;
     }
     struct key_range range = key_range(key);
-    if (parsed < range.low || parsed > range.high) {
-        text_format(want, size, "%s from %s to %s%s", kind_words[info->kind].noun, info->min, info->max,
-                    range.may_be_off ? ", or off" : "");
+    if (!key_range_holds(&range, parsed)) {
+        if (timeout_is_auto(parsed))
+            text_format(want, size, "bounds from %s to 1h, the lower one first, such as auto(p99 x3, 50ms..5s)",
+                        info->min);
+        else
+            text_format(want, size, "%s from %s to %s%s", kind_words[info->kind].noun, info->min, info->max,
+                        range.may_be_off ? ", or off" : "");
         return false;
     }
     *value = parsed;
@@ -218,6 +240,8 @@ char *config_format_value(int key, int64_t value, char *out, size_t size)
         return format_jitter(value, out, size);
     case KIND_BUDGET:
         return format_budget(value, out, size);
+    case KIND_TIMEOUT:
+        return format_timeout(value, out, size);
     case KIND_SET:
         return format_set(key_info[key].words, value, out, size);
     case KIND_WORD: {

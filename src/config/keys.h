@@ -9,10 +9,14 @@
 struct key_range {
     int64_t low, high; /* TEXT: 0..INT64_MAX */
     bool may_be_off;   /* CONF_OFF is legal as well */
+    bool may_be_auto;  /* so is an auto(...) whose bounds are within low..high */
 };
 
 /* key_range(key): the legal values of a key. */
 struct key_range key_range(int key);
+
+/* key_range_holds(range, value): whether a value of the key is legal. */
+bool key_range_holds(const struct key_range *range, int64_t value);
 
 /* key_default_of(key): the key whose value is this one's default, or -1. */
 int key_default_of(int key);

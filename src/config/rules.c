@@ -101,9 +101,7 @@ static bool destination_valid(const struct rules *rules, const struct rule_desti
         return false;
     const int64_t *values = (const int64_t *)&row->conf;
     for (int key = 0; key < KEY_COUNT; key++) {
-        const struct key_range *range = &ranges[key];
-        bool off = range->may_be_off && values[key] == CONF_OFF;
-        if (!off && (values[key] < range->low || values[key] > range->high))
+        if (!key_range_holds(&ranges[key], values[key]))
             return false;
     }
     return true;

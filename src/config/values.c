@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * retry.jitter and retry.budget. */
+ * retry.jitter, retry.budget, auto(...). */
 #include "config/values.h"
 
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "policy/retry.h"
+#include "policy/timeout.h"
 
 enum { FIELD_MAX = (1 << 28) - 1, TIMES_SCALE = PPM / 10000 };
 
@@ -151,5 +152,94 @@ char *format_budget(int64_t value, char *out, size_t size)
     format_rate((int64_t)budget.per_second * 3600, rate, sizeof rate);
     format_duration((int64_t)budget.seconds * 1000000000, time, sizeof time);
     text_format(out, size, "%s %s %s", share, rate, time);
+    return out;
+}
+
+bool is_auto_text(const char *text, size_t length)
+{
+    return length >= 4 && memcmp(text, "auto", 4) == 0;
+}
+
+/* What is left of a text, cut off piece by piece. */
+struct rest {
+    const char *text;
+    size_t length;
+};
+
+static bool skip(struct rest *rest, const char *prefix)
+{
+    size_t bytes = strlen(prefix);
+    while (rest->length && (*rest->text == ' ' || *rest->text == '\t'))
+        rest->text++, rest->length--;
+    if (rest->length < bytes || memcmp(rest->text, prefix, bytes) != 0)
+        return false;
+    rest->text += bytes;
+    rest->length -= bytes;
+    return true;
+}
+
+/* The piece before the next of the characters in `ends`, or before "..". */
+static struct rest cut(struct rest *rest, const char *ends)
+{
+    struct rest piece = {rest->text, 0};
+    while (rest->length && !strchr(ends, *rest->text) && (rest->length < 2 || memcmp(rest->text, "..", 2) != 0))
+        rest->text++, rest->length--, piece.length++;
+    return piece;
+}
+
+/* A number with one decimal, in tenths. */
+static bool cut_tenths(struct rest *rest, const char *ends, uint32_t *tenths)
+{
+    int64_t ppm;
+    struct rest piece = cut(rest, ends);
+    if (!parse_factor(piece.text, piece.length, &ppm) || ppm % (PPM / 10) || ppm > 1000ll * PPM)
+        return false;
+    *tenths = (uint32_t)(ppm / (PPM / 10));
+    return true;
+}
+
+static bool cut_ms(struct rest *rest, const char *ends, uint32_t *ms)
+{
+    int64_t ns;
+    struct rest piece = cut(rest, ends);
+    if (!parse_duration(piece.text, piece.length, &ns) || ns % 1000000 || ns / 1000000 > TIMEOUT_BOUND_MAX_MS)
+        return false;
+    *ms = (uint32_t)(ns / 1000000);
+    return true;
+}
+
+bool parse_timeout(const char *text, size_t length, int64_t *value)
+{
+    struct timeout_auto parts;
+    struct rest rest = {text, length};
+    if (!is_auto_text(text, length)) {
+        if (!parse_duration(text, length, value))
+            return false;
+        if (timeout_is_auto(*value)) /* 146 years; out of every range, and no auto(...) */
+            *value = TIMEOUT_AUTO - 1;
+        return true;
+    }
+    bool good = skip(&rest, "auto(") && skip(&rest, "p") && cut_tenths(&rest, " \tx", &parts.quantile_permille) &&
+                skip(&rest, "x") && cut_tenths(&rest, " \t,", &parts.factor_tenths) && skip(&rest, ",") &&
+                skip(&rest, "") && cut_ms(&rest, " \t", &parts.min_ms) && skip(&rest, "..") && skip(&rest, "") &&
+                cut_ms(&rest, " \t)", &parts.max_ms) && skip(&rest, ")") && rest.length == 0;
+    if (!good || parts.quantile_permille < TIMEOUT_QUANTILE_MIN || parts.quantile_permille > TIMEOUT_QUANTILE_MAX ||
+        parts.factor_tenths < TIMEOUT_FACTOR_MIN || parts.factor_tenths > TIMEOUT_FACTOR_MAX)
+        return false;
+    *value = timeout_pack(parts);
+    return true;
+}
+
+char *format_timeout(int64_t value, char *out, size_t size)
+{
+    char quantile[32], factor[32], low[32], high[32];
+    if (!timeout_is_auto(value))
+        return format_duration(value, out, size);
+    struct timeout_auto parts = timeout_unpack(value);
+    text_format(out, size, "auto(p%s x%s, %s..%s)",
+                format_factor((int64_t)parts.quantile_permille * (PPM / 10), quantile, sizeof quantile),
+                format_factor((int64_t)parts.factor_tenths * (PPM / 10), factor, sizeof factor),
+                format_duration((int64_t)parts.min_ms * 1000000, low, sizeof low),
+                format_duration((int64_t)parts.max_ms * 1000000, high, sizeof high));
     return out;
 }

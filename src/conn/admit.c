@@ -20,6 +20,7 @@
 #include "policy/rate.h"
 #include "real/real.h"
 #include "segment/events.h"
+#include "segment/learn.h"
 #include "segment/rows.h"
 
 /* RESIL_CHAOS alone strikes what no rule names: such connections belong to a destination of their own. */

@@ -12,6 +12,7 @@
 #include "conn/observe.h"
 #include "conn/timer.h"
 #include "conn/track.h"
+#include "policy/timeout.h"
 #include "real/raw.h"
 #include "real/real.h"
 
@@ -79,8 +80,11 @@ int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, sockle
 
 static int64_t wanted_limit(const struct conn *conn)
 {
+    /* A learned one moves, and the option would cut silences within an answer that stdio reads: each receive of ours
+     * is bounded by its deadline (block_read_begin()), the option by the longest. */
     const struct conf *conf = conn->conf;
-    int64_t answer_ns = conf->timeout_response_ns > 0 ? conf->timeout_response_ns : conf->timeout_idle_ns;
+    int64_t response_ns = timeout_longest_ns(conf->timeout_response_ns);
+    int64_t answer_ns = response_ns > 0 ? response_ns : conf->timeout_idle_ns;
     bool enforced = conn->conf->mode == MODE_ENFORCE && conn->conf->first_byte != FIRST_BYTE_NONE &&
                     !(host.disabled & DISABLE_TIMEOUT);
     return enforced ? shorter(shorter(answer_ns, conf->timeout_exchange_ns), conf->breaker_slow_time_ns) : 0;

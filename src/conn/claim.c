@@ -57,6 +57,7 @@ static enum verdict take(struct attempt *attempt, enum slot_kind kind, struct ac
     struct slot_wish wish = {
         .conf = conf,
         .account = account,
+        .destination = attempt->row,
         .endpoint = attempt->endpoint,
         .fd = attempt->fd,
         .cookie = attempt->cookie,

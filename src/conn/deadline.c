@@ -11,6 +11,7 @@
 #include "conn/pending.h"
 #include "conn/timer.h"
 #include "conn/track.h"
+#include "policy/timeout.h"
 
 static _Atomic uint64_t bound_ns = UINT64_MAX;    /* any thread lowers; deadline_fire() raises */
 static _Atomic uint64_t shortest_ns = UINT64_MAX; /* any thread lowers, never raised */
@@ -31,8 +32,12 @@ void deadline_lower(uint64_t at_ns)
 
 void deadline_note(const struct conf *conf)
 {
-    const int64_t timeouts[] = {conf->timeout_connect_ns, conf->timeout_probe_ns,    conf->timeout_response_ns,
-                                conf->timeout_idle_ns,    conf->timeout_exchange_ns, conf->breaker_slow_time_ns};
+    const int64_t timeouts[] = {timeout_shortest_ns(conf->timeout_connect_ns),
+                                timeout_shortest_ns(conf->timeout_probe_ns),
+                                timeout_shortest_ns(conf->timeout_response_ns),
+                                conf->timeout_idle_ns,
+                                conf->timeout_exchange_ns,
+                                conf->breaker_slow_time_ns};
     for (unsigned i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++)
         if (timeouts[i] > 0)
             lower(&shortest_ns, (uint64_t)timeouts[i]);

@@ -56,7 +56,7 @@ static void continue_request(struct conn *conn, uint64_t bytes)
 {
     uint64_t total = atomic_fetch_add_explicit(&conn->exchange_bytes, bytes, memory_order_relaxed) + bytes;
     if (total > LONG_REQUEST_BYTES)
-        timer_start(conn, clock_now_ns(), conn->conf->timeout_response_ns);
+        timer_start(conn, clock_now_ns(), timer_response_ns(conn));
 }
 
 /* We expected the server's greeting, and the client speaks: it is the client's exchange from here on. */

@@ -4,6 +4,7 @@
 
 #include "base/prng.h"
 #include "conn/host.h"
+#include "conn/sample.h"
 #include "policy/classify.h"
 #include "segment/events.h"
 
@@ -97,6 +98,8 @@ void observe_answer(struct conn *conn, enum observation observation, uint64_t an
     bool ours = atomic_exchange_explicit(&conn->injected, 0, memory_order_relaxed) && !conn->conf->chaos_counts;
     bool failed = outcome == OUTCOME_FAILURE || outcome == OUTCOME_OVERLOAD;
     observe_count(conn, observation);
+    if (!ours)
+        sample_take(conn, observation, answered_ns);
     if (ours && failed)
         outcome = OUTCOME_IGNORED; /* what we did ourselves says nothing of the backend */
     else if (failed)

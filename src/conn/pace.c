@@ -89,6 +89,7 @@ static struct slot_wish wish_of(const struct conn *conn, int fd, uint64_t now_ns
     return (struct slot_wish){
         .conf = conf,
         .account = conn->slot_account,
+        .destination = conn->row,
         .endpoint = conn->endpoint,
         .fd = fd,
         .cookie = conn->cookie,

@@ -86,7 +86,7 @@ void record_keep(struct conn *conn, struct attempt *attempt)
 int64_t record_limit_ns(const struct conn *conn)
 {
     const struct conf *conf = conn->conf;
-    int64_t limit = conn->admission.ticket.probe ? conf->timeout_probe_ns : conf->timeout_connect_ns;
+    int64_t limit = timer_connect_ns(conn);
     uint64_t end_ns = conn->end_ns, started_ns = atomic_load(&conn->started_ns);
     if (end_ns) {
         int64_t rest_ns = end_ns > started_ns ? (int64_t)(end_ns - started_ns) : 1;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "conn/host.h"
 #include "real/real.h"
+#include "segment/learn.h"
 
 uint64_t slots_priority(const struct conf *conf)
 {
@@ -13,7 +14,8 @@ uint64_t slots_priority(const struct conf *conf)
 
 static uint64_t expiry_of(const struct slot_wish *wish)
 {
-    int64_t wait_ns = wish->conf->bulkhead_queue_timeout_ns;
+    const struct seg_row *destination = seg_row(&host.segment, wish->destination);
+    int64_t wait_ns = learn_ns(destination, LEARN_CONNECT, wish->conf->bulkhead_queue_timeout_ns);
     uint64_t expiry_ns = wait_ns > 0 ? wish->now_ns + (uint64_t)wait_ns : UINT64_MAX / 2;
     return wish->end_ns && wish->end_ns < expiry_ns ? wish->end_ns : expiry_ns;
 }

@@ -34,7 +34,7 @@ struct held {
 struct slot_wish {
     const struct conf *conf;
     struct account account;
-    uint32_t endpoint;
+    uint32_t destination, endpoint; /* rows */
     int fd;
     uint64_t cookie, now_ns;
     uint64_t end_ns; /* nobody waits beyond it, 0 = no bound */

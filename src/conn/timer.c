@@ -38,7 +38,7 @@ void timer_exchange(struct conn *conn, uint64_t from_ns)
     uint64_t end_ns = limited ? from_ns + (uint64_t)conf->timeout_exchange_ns : 0;
     atomic_store_explicit(&conn->exchange_end_ns, end_ns, memory_order_relaxed);
     timer_slow(conn, from_ns);
-    timer_start(conn, from_ns, conf->timeout_response_ns);
+    timer_start(conn, from_ns, timer_response_ns(conn));
 }
 
 void timer_slow(struct conn *conn, uint64_t from_ns)

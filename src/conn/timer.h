@@ -5,6 +5,8 @@
 #define RESIL_CONN_TIMER_H
 
 #include "conn/conn.h"
+#include "conn/host.h"
+#include "segment/learn.h"
 
 /* timer_start(conn, from_ns, timeout_ns): due timeout_ns after from_ns; when the timeout is off, disabled or
  * only observed, the end of the exchange alone counts. An injected reset that is pending stays. */
@@ -19,5 +21,19 @@ void timer_slow(struct conn *conn, uint64_t from_ns);
 /* timer_next_ns(conn): the next time at which something is to be done, 0 = never. */
 uint64_t timer_next_ns(const struct conn *conn);
 bool timer_exchange_is_over(const struct conn *conn, uint64_t now_ns);
+
+/* timer_response_ns(conn): timeout.response as it is now; <= 0: off. */
+static inline int64_t timer_response_ns(const struct conn *conn)
+{
+    return learn_ns(seg_row(&host.segment, conn->row), LEARN_RESPONSE, conn->conf->timeout_response_ns);
+}
+
+/* timer_connect_ns(conn): likewise timeout.connect, or timeout.probe for a probe. */
+static inline int64_t timer_connect_ns(const struct conn *conn)
+{
+    const struct conf *conf = conn->conf;
+    int64_t value = conn->admission.ticket.probe ? conf->timeout_probe_ns : conf->timeout_connect_ns;
+    return learn_ns(seg_row(&host.segment, conn->row), LEARN_CONNECT, value);
+}
 
 #endif

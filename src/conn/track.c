@@ -16,6 +16,7 @@
 #include "conn/pending.h"
 #include "conn/replay.h"
 #include "conn/steer.h"
+#include "conn/sample.h"
 #include "conn/timer.h"
 #include "policy/classify.h"
 #include "real/raw.h"
@@ -43,6 +44,7 @@ void track_connected(struct conn *conn, uint64_t now_ns)
     uint64_t latency_ns = now_ns - atomic_load(&conn->started_ns);
     hist_add(&observe_row(conn)->connect, latency_ns);
     steer_learn(conn, latency_ns, now_ns);
+    sample_take(conn, OBSERVATION_CONNECTED, now_ns);
     /* Otherwise the first exchange decides, or the close of a connection that never had one. */
     if (conn->conf->breaker_success_on == SUCCESS_ON_CONNECT || conn->conf->first_byte == FIRST_BYTE_NONE)
         observe_tell(conn, OUTCOME_SUCCESS, now_ns);
@@ -113,7 +115,7 @@ static bool not_late(struct conn *conn, enum conn_state state, int fd, uint64_t 
         return true;
     }
     if (state == CONN_WAITING && kernel_sending(fd, &conn->acked)) {
-        timer_start(conn, now_ns, conn->conf->timeout_response_ns);
+        timer_start(conn, now_ns, timer_response_ns(conn));
         return true;
     }
     if (state == CONN_ANSWERING && kernel_received(fd, &conn->received)) {
@@ -202,7 +204,7 @@ static void abandon(struct conn *conn, uint64_t now_ns)
         observe_tell(conn, OUTCOME_SUCCESS, now_ns); /* connecting was all that was wanted */
         break;
     case CONN_WAITING:
-        observe(conn, classify_abandoned(conn->conf, age_ns), now_ns);
+        observe(conn, classify_abandoned(conn->conf, timer_response_ns(conn), age_ns), now_ns);
         break;
     case CONN_ANSWERING:
         judge_settle(conn, now_ns);

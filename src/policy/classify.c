@@ -34,9 +34,9 @@ enum observation classify_exchange(int error, bool reused, uint64_t age_ns)
     return error == 0 ? OBSERVATION_EMPTY_RESPONSE : OBSERVATION_RESET;
 }
 
-enum observation classify_abandoned(const struct conf *conf, uint64_t age_ns)
+enum observation classify_abandoned(const struct conf *conf, int64_t response_ns, uint64_t age_ns)
 {
-    int64_t patience_ns = conf->breaker_slow_time_ns > 0 ? conf->breaker_slow_time_ns : conf->timeout_response_ns;
+    int64_t patience_ns = conf->breaker_slow_time_ns > 0 ? conf->breaker_slow_time_ns : response_ns;
     bool slow = patience_ns > 0 && age_ns >= (uint64_t)patience_ns;
     return slow ? OBSERVATION_ABANDONED_SLOW : OBSERVATION_ABANDONED;
 }

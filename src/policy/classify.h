@@ -22,8 +22,9 @@ enum observation classify_connect(int error, bool is_unix);
  * exchange of its connection; age_ns: since the exchange began. */
 enum observation classify_exchange(int error, bool reused, uint64_t age_ns);
 
-/* The application gave up an exchange of this age: abandoned, or a client's own timeout. */
-enum observation classify_abandoned(const struct conf *conf, uint64_t age_ns);
+/* The application gave up an exchange of this age: abandoned, or a client's own timeout. response_ns: timeout.response
+ * as it is now. */
+enum observation classify_abandoned(const struct conf *conf, int64_t response_ns, uint64_t age_ns);
 
 /* What the breaker is told: the table, unless breaker.ignore or breaker.failure_on names the observation. */
 enum outcome classify_outcome(const struct conf *conf, enum observation observation);

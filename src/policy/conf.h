@@ -23,7 +23,8 @@ enum key_kind {
     KIND_AMOUNT,
     KIND_WORD,
     KIND_SET,
-    KIND_TEXT
+    KIND_TEXT,
+    KIND_TIMEOUT
 };
 
 enum key {

@@ -6,6 +6,7 @@
 #include "policy/calls.h"
 #include "policy/lease.h"
 #include "segment/events.h"
+#include "segment/learn.h"
 #include "segment/registry.h"
 
 _Static_assert((int)SEG_BUCKETS == (int)WINDOW_BUCKETS, "the row holds the window");
@@ -14,6 +15,12 @@ _Static_assert((int)SEG_CALL_WORDS == (int)CALLS_WORDS, "the row holds the windo
 static struct seg_row *row_of(const struct gate *gate)
 {
     return seg_row(gate->segment, gate->row);
+}
+
+static const struct seg_row *destination_of(const struct gate *gate)
+{
+    uint32_t parent = row_of(gate)->parent;
+    return seg_row(gate->segment, parent < SEG_ROWS ? parent : gate->row);
 }
 
 /* mark = reason:8 | consecutive failures at that moment:12 | wall clock in ms:44 */
@@ -89,7 +96,8 @@ static enum lease_result take_free_lease(const struct gate *gate, const struct b
     struct seg_row *row = row_of(gate);
     const struct conf *conf = gate->conf;
     uint32_t generation = step->next.generation;
-    uint64_t longest_ns = lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns);
+    uint64_t longest_ns =
+        lease_time_ns(timeout_longest_ns(conf->timeout_probe_ns), timeout_longest_ns(conf->timeout_response_ns));
     for (uint32_t i = 0; i < (uint64_t)conf->breaker_probes && i < SEG_LEASES; i++) {
         uint64_t seen = atomic_load(&row->lease[i]);
         if (is_outdated(gate, generation))
@@ -159,7 +167,9 @@ static enum lease_result take_lease(const struct gate *gate, const struct breake
                                     struct admission *admission)
 {
     const struct conf *conf = gate->conf;
-    uint64_t expiry_ns = now_ns + lease_time_ns(conf->timeout_probe_ns, conf->timeout_response_ns);
+    const struct seg_row *destination = destination_of(gate);
+    uint64_t expiry_ns = now_ns + lease_time_ns(learn_ns(destination, LEARN_CONNECT, conf->timeout_probe_ns),
+                                                learn_ns(destination, LEARN_RESPONSE, conf->timeout_response_ns));
     uint64_t lease = lease_pack(step->next.generation, gate->owner, expiry_ns);
     enum lease_result result = LEASE_BUSY;
     if (!yields_to_another(gate, now_ns))

@@ -19,6 +19,13 @@ uint64_t hist_value_us(uint32_t bucket)
     return ((uint64_t)(4 + bucket % 4) << shift) + (1ull << shift) / 2;
 }
 
+uint64_t hist_end_us(uint32_t bucket)
+{
+    if (bucket < 4)
+        return bucket + 1;
+    return (uint64_t)(5 + bucket % 4) << (bucket / 4 - 1);
+}
+
 void hist_add(struct seg_hist *hist, uint64_t ns)
 {
     uint64_t us = ns / 1000;

@@ -105,7 +105,8 @@ struct seg_counter {
     char help[144];
 };
 
-/* Latency histogram. Any process adds. */
+/* Latency histogram. Any process adds. Those of a destination's row are the sample of auto timeouts (segment/learn.h).
+ */
 struct seg_hist {
     _Atomic uint32_t bucket[SEG_HIST];
     _Atomic uint64_t max_us;
@@ -155,7 +156,7 @@ struct seg_row {
     _Atomic uint64_t queue_ticket;        /* any: the next place in the line, only grows */
     _Atomic uint64_t budget[SEG_BUCKETS]; /* any: packed buckets of the retry budget (policy/retry.h) */
     _Atomic uint64_t wanted;        /* any: {priority, ms} of a call that half-open had no place for (segment/gate.c) */
-    _Atomic uint64_t learned_ns[2]; /* any: what auto timeouts are now: connect, response; 0 = not yet (destinations) */
+    _Atomic uint64_t learned_ns[2]; /* any: what auto timeouts learned: connect, response (segment/learn.c) */
     _Atomic uint64_t adaptive[6];   /* any: the adaptive limit (policy/adaptive.h) */
     _Atomic uint64_t pick[2];       /* any: of a destination: picks so far; when dead holders are looked for next */
     _Atomic uint64_t ewma;          /* any: peak EWMA of an endpoint's latency (policy/balance.h), 0 = nothing known */

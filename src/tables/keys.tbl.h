@@ -6,8 +6,8 @@
  * field    member of struct conf (always int64_t); its suffix carries the unit
  * KIND     DURATION (ns), COUNT, PERCENT (parts per million), FACTOR (parts per million),
  *          RATE (events, or bytes, per hour), WORD (index into words), SET (bit i: word i; "none" is no bit),
- *          AMOUNT (a number, or a size in bytes),
- *          JITTER, BUDGET (policy/retry.h), TEXT (offset into the rules' string pool, 0 = none)
+ *          AMOUNT (a number, or a size in bytes), JITTER, BUDGET (policy/retry.h),
+ *          TIMEOUT (ns, or packed: policy/timeout.h), TEXT (offset into the rules' string pool, 0 = none)
  * default  in the syntax of the file; the name of another key means "the value of that key"
  * min,max  likewise; values outside are errors. "off" is legal where words holds "off"
  * words    WORD: the legal words, separated by blanks, in the order of their indices
@@ -19,10 +19,10 @@
 KEY(mode, "mode", WORD, "enforce", "", "", "enforce observe off",
     "enforce the policies, observe what they would have done, or off")
 KEY(enforce_ppm, "enforce", PERCENT, "100%", "0%", "100%", "", "share of calls to which a rejection is really applied")
-KEY(timeout_connect_ns, "timeout.connect", DURATION, "5s", "1ms", "1h", "off", "time for one connect attempt")
-KEY(timeout_probe_ns, "timeout.probe", DURATION, "timeout.connect", "1ms", "1h", "off",
+KEY(timeout_connect_ns, "timeout.connect", TIMEOUT, "5s", "1ms", "1h", "off", "time for one connect attempt")
+KEY(timeout_probe_ns, "timeout.probe", TIMEOUT, "timeout.connect", "1ms", "1h", "off",
     "time for one connect attempt while half-open")
-KEY(timeout_response_ns, "timeout.response", DURATION, "off", "1ms", "24h", "off",
+KEY(timeout_response_ns, "timeout.response", TIMEOUT, "off", "1ms", "24h", "off",
     "time from the first byte written to the first byte of the answer")
 KEY(timeout_idle_ns, "timeout.idle", DURATION, "off", "1ms", "24h", "off", "silence between two bytes of one answer")
 KEY(timeout_exchange_ns, "timeout.exchange", DURATION, "off", "1ms", "24h", "off",
@@ -88,7 +88,7 @@ KEY(bulkhead_unit, "bulkhead.unit", WORD, "connection", "", "", "connection exch
     "whether a slot is held by an open connection or by an exchange that waits for its answer")
 KEY(bulkhead_queue, "bulkhead.queue", COUNT, "0", "0", "10000", "",
     "blocking connects that may wait for a slot, first come first served")
-KEY(bulkhead_queue_timeout_ns, "bulkhead.queue_timeout", DURATION, "timeout.connect", "1ms", "1h", "off",
+KEY(bulkhead_queue_timeout_ns, "bulkhead.queue_timeout", TIMEOUT, "timeout.connect", "1ms", "1h", "off",
     "how long a connect may wait in the queue")
 KEY(bulkhead_adaptive, "bulkhead.adaptive", WORD, "off", "", "", "off aimd gradient vegas",
     "let the limit follow the latency that is measured; bulkhead.limit is where it begins")

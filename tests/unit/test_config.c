@@ -14,14 +14,16 @@
 #include "base/units.h"
 #include "config/chaos.h"
 #include "config/compile.h"
+#include "config/keys.h"
 #include "config/match.h"
 #include "config/rules.h"
+#include "policy/timeout.h"
 #include "tests/unit/check.h"
 
 enum { RULES_BYTES = 1 << 20, ERRORS_BYTES = 8192, MUTATIONS = 20000 };
 
-#define MS              1000000ll
-#define S               (1000 * MS)
+#define MS 1000000ll
+#define S  (1000 * MS)
 
 static _Alignas(16) char rules_buffer[RULES_BYTES];
 static const struct rules *const rules = (const struct rules *)(const void *)rules_buffer;
@@ -382,18 +384,106 @@ static void test_observation_words(void)
     CHECK_TEXT(key_info[KEY_breaker_failure_on].words, names);
 }
 
+/* Learned timeouts: legal ones come back in one form, whatever blanks they had; the others say what is wrong. */
+static void test_auto(int key)
+{
+    static const struct {
+        const char *text, *formatted; /* NULL: as text */
+        struct timeout_auto parts;
+    } legal[] = {
+        {"auto(p99 x3, 50ms..5s)", NULL, {990, 30, 50, 5000}},
+        {"auto(p50 x1, 1ms..1ms)", NULL, {500, 10, 1, 1}},
+        {"auto(p99.9 x25, 1s..1h)", NULL, {999, 250, 1000, 3600000}},
+        {"auto(p95x1.5,20ms..1.5s)", "auto(p95 x1.5, 20ms..1.5s)", {950, 15, 20, 1500}},
+        {"auto( p90.0 \t x2.0 , 2000ms .. 1m )", "auto(p90 x2, 2s..1m)", {900, 20, 2000, 60000}},
+    };
+    static const char *const broken[] = {
+        "auto",
+        "auto()",
+        "auto(p99 x3)",
+        "auto(p99, 50ms..5s)",
+        "auto(x3, 50ms..5s)",
+        "auto(p99 x3, 50ms..5s",
+        "auto(p99 x3, 50ms..5s) ms",
+        "auto(p99 x3 50ms..5s)",
+        "auto(p99 x3, 50ms-5s)",
+        "auto(p99 x3, 50..5s)",
+        "auto(p99 x3, 50ms..5)",
+        "auto(p99 x3, 50ms..)",
+        "auto(p99 x3, 50ms...5s)",
+        "auto(p99 x3, ..5s)",
+        "auto(p49.9 x3, 50ms..5s)",
+        "auto(p100 x3, 50ms..5s)",
+        "auto(p99.95 x3, 50ms..5s)",
+        "auto(p99 x0.9, 50ms..5s)",
+        "auto(p99 x25.1, 50ms..5s)",
+        "auto(p99 x1.25, 50ms..5s)",
+        "auto(p99% x3, 50ms..5s)",
+        "auto(p99 x3, 1500us..5s)",
+        "auto(p99 x3, 50ms..61m)",
+        "auto(p99 x99999999999999999999, 50ms..5s)",
+        "auto (p99 x3, 50ms..5s)",
+    };
+    static const char *const far[] = {"auto(p99 x3, 5s..50ms)", "auto(p99 x3, 0ms..5s)"};
+    char out[128], want[256];
+    int64_t value;
+    for (size_t i = 0; i < COUNT_OF(legal); i++) {
+        check_value_round_trip(key, legal[i].text);
+        CHECK(config_parse_value(key, legal[i].text, strlen(legal[i].text), &value, want, sizeof want));
+        struct timeout_auto parts = timeout_unpack(value);
+        CHECK(timeout_is_auto(value) && memcmp(&parts, &legal[i].parts, sizeof parts) == 0);
+        CHECK_TEXT(config_format_value(key, value, out, sizeof out),
+                   legal[i].formatted ? legal[i].formatted : legal[i].text);
+    }
+    for (size_t i = 0; i < COUNT_OF(broken); i++)
+        check_value_refused(key, broken[i],
+                            "auto(pN xF, MIN..MAX): N from 50 to 99.9, F from 1 to 25, both with at most one decimal, "
+                            "MIN and MAX whole milliseconds up to 1h, such as auto(p99 x3, 50ms..5s)");
+    for (size_t i = 0; i < COUNT_OF(far); i++)
+        check_value_refused(key, far[i], "bounds from 1ms to 1h, the lower one first, such as auto(p99 x3, 50ms..5s)");
+    snprintf(want, sizeof want, "a duration from %s to %s, or off", key_info[key].min, key_info[key].max);
+    check_value_refused(key, "1300000h", want); /* as many ns as an auto(...) is */
+}
+
+/* Of the values around every legal one, exactly the legal ones are taken from others' rules. */
+static void test_auto_range(void)
+{
+    struct key_range range = key_range(KEY_timeout_connect_ns), plain = key_range(KEY_timeout_idle_ns);
+    for (int round = 0; round < MUTATIONS; round++) {
+        struct timeout_auto parts = {490 + next_random() % 520, 5 + next_random() % 251, next_random() % 5,
+                                     next_random() % 4 ? next_random() % 5 : 3599998 + next_random() % 5};
+        bool good = parts.quantile_permille >= 500 && parts.quantile_permille <= 999 && parts.factor_tenths >= 10 &&
+                    parts.factor_tenths <= 250 && parts.min_ms >= 1 && parts.min_ms <= parts.max_ms &&
+                    parts.max_ms <= 3600000;
+        int64_t value = timeout_pack(parts);
+        struct timeout_auto again = timeout_unpack(value);
+        CHECK(memcmp(&parts, &again, sizeof parts) == 0);
+        CHECK_INT(key_range_holds(&range, value), good);
+        CHECK(!key_range_holds(&plain, value));
+    }
+    CHECK(key_range_holds(&range, S) && key_range_holds(&range, CONF_OFF) && !key_range_holds(&range, 0));
+    CHECK(!key_range_holds(&range, INT64_MAX) && !key_range_holds(&range, TIMEOUT_AUTO));
+}
+
 static void test_numbers(int key)
 {
-    static const char *const nouns[] = {"a duration", "a whole number", "a percentage",
-                                        "a number",   "a rate",         [KIND_AMOUNT] = "a number or size"};
+    static const char *const nouns[] = {"a duration",
+                                        "a whole number",
+                                        "a percentage",
+                                        "a number",
+                                        "a rate",
+                                        [KIND_AMOUNT] = "a number or size",
+                                        [KIND_TIMEOUT] = "a duration"};
     static const char *const wants[] = {"a duration with its unit (us ms s m h), such as 5s",
                                         "a whole number, such as 5",
                                         "a percentage with its sign, such as 50%",
                                         "a number without a unit, such as 2 or 1.5",
                                         "a rate with its unit (/s /m /h), such as 100/s",
                                         [KIND_AMOUNT] =
-                                            "a whole number, or a size with its unit (B KB MB), such as 64KB"};
-    static const char *const wrong_units[] = {"5%", "5s", "5ms", "5s", "5s", [KIND_AMOUNT] = "5s"};
+                                            "a whole number, or a size with its unit (B KB MB), such as 64KB",
+                                        [KIND_TIMEOUT] = "a duration with its unit (us ms s m h), such as 5s"};
+    static const char *const wrong_units[] = {
+        "5%", "5s", "5ms", "5s", "5s", [KIND_AMOUNT] = "5s", [KIND_TIMEOUT] = "5%"};
     const struct key_info *info = &key_info[key];
     bool off = strcmp(info->words, "off") == 0;
     int64_t low = 0, high = 0;
@@ -411,7 +501,7 @@ static void test_numbers(int key)
     check_value_refused(key, wrong_units[info->kind], wants[info->kind]);
     check_value_refused(key, "-1", wants[info->kind]);
     check_value_refused(key, "", wants[info->kind]);
-    if (info->kind == KIND_DURATION || info->kind == KIND_PERCENT)
+    if (info->kind == KIND_DURATION || info->kind == KIND_PERCENT || info->kind == KIND_TIMEOUT)
         check_value_refused(key, "5", wants[info->kind]);
     if (off) {
         check_value_round_trip(key, "off");
@@ -456,7 +546,10 @@ static void test_keys(const char *top)
             test_composite(key);
         else if (key_info[key].kind != KIND_TEXT)
             test_numbers(key);
+        if (key_info[key].kind == KIND_TIMEOUT)
+            test_auto(key);
     }
+    test_auto_range();
     snprintf(path, sizeof path, "%s/config/resil.conf", top);
     CHECK(compile(path, "[destination d]\nmatch = *\n"));
     check_defaults(0);
@@ -538,10 +631,11 @@ static void test_endpoints(void)
 {
     static char text[1 << 16];
     size_t used = 0;
-    CHECK(compile_file("[defaults]\nendpoints = 10.0.0.1:80\n[destination a]\nmatch = a\n[destination b]\nmatch = b\n"
-                       "endpoints = 10.0.0.2:443 weight=5, [2001:db8::1]:8443 backup, unix:@x weight=2\nbalance = weighted\n"
-                       "[destination c]\nmatch = c\nendpoints =\n",
-                       NULL));
+    CHECK(compile_file(
+        "[defaults]\nendpoints = 10.0.0.1:80\n[destination a]\nmatch = a\n[destination b]\nmatch = b\n"
+        "endpoints = 10.0.0.2:443 weight=5, [2001:db8::1]:8443 backup, unix:@x weight=2\nbalance = weighted\n"
+        "[destination c]\nmatch = c\nendpoints =\n",
+        NULL));
     const struct rule_destination *a = rules_destination(rules, 0), *b = rules_destination(rules, 1);
     CHECK_INT(a->endpoints, 1);
     CHECK_INT(a->cycle_length[0], 0); /* first needs no sequence */
@@ -611,12 +705,14 @@ static const struct {
      "2:13: endpoints: got `a.example:80', want ADDR:PORT, [V6]:PORT, unix:/PATH or unix:@NAME\n"
      "2:26: endpoints: got `', want ADDR:PORT, [V6]:PORT, unix:/PATH or unix:@NAME"},
     {"[defaults]\nendpoints = 1.2.3.4:0, [::1]:65536, [::1] , [::1:80, ::1:80\n",
-     "2:21: endpoints: got `0', want a port from 1 to 65535\n2:30: endpoints: got `65536', want a port from 1 to 65535\n"
+     "2:21: endpoints: got `0', want a port from 1 to 65535\n2:30: endpoints: got `65536', want a port from 1 to "
+     "65535\n"
      "2:42: endpoints: got `', want a colon and a port\n"
      "2:45: endpoints: got `[::1:80', want ADDR:PORT, [V6]:PORT, unix:/PATH or unix:@NAME\n"
      "2:54: endpoints: got `::1:80', want ADDR:PORT, [V6]:PORT, unix:/PATH or unix:@NAME"},
     {"[defaults]\nendpoints = 1.2.3.4:80 weight=0, 1.2.3.5:80 weight=1001, 1.2.3.6:80 wait=3\n",
-     "2:31: endpoints: got `0', want a weight from 1 to 1000\n2:52: endpoints: got `1001', want a weight from 1 to 1000\n"
+     "2:31: endpoints: got `0', want a weight from 1 to 1000\n2:52: endpoints: got `1001', want a weight from 1 to "
+     "1000\n"
      "2:69: endpoints: got `wait=3', want weight=N or backup"},
     {"[defaults]\nendpoints = 1.2.3.4:80, unix:/x, [::ffff:1.2.3.4]:80 weight=3, unix:/x\n",
      "2:34: endpoints: got `[::ffff:1.2.3.4]:80 weight=3', want each endpoint once\n"
@@ -1033,7 +1129,8 @@ static void test_text_mutations(const char *top)
     /* The samples behind "# [" become live text, so that every line of the reference is mutated. */
     static const char extra[] = "\n[destination payments]\nmatch = payments.example.com:443, *.pay.example.com:443\n"
                                 "match = 10.20.0.0/16:8000-8999 app=worker* uid=1000, [2001:db8::/32]:1, unix:@a*\n"
-                                "preset = api critical\nchaos = db: latency=200ms~50ms@read 10% count=1; refuse 1%\n";
+                                "preset = api critical\ntimeout.connect = auto(p99.9 x2.5, 50ms..5s)\nchaos = db: "
+                                "latency=200ms~50ms@read 10% count=1; refuse 1%\n";
     memcpy(original + length, extra, sizeof extra - 1);
     length += sizeof extra - 1;
     for (int round = 0; round < MUTATIONS; round++) {
@@ -1088,6 +1185,7 @@ static void test_block_mutations(void)
     static const char text[] = "[defaults]\nchaos = refuse 1%\nbalance = weighted\n"
                                "endpoints = 1.2.3.4:80 weight=3, unix:/x, [::1]:80 backup\n"
                                "[destination a]\nmatch = a:1, *.b, 1.2.3.4/8 app=w*\n"
+                               "timeout.response = auto(p99 x3, 50ms..5s)\n"
                                "[destination b]\nmatch = [::1]:443, unix:/run/*, * uid=7\n";
     size_t accepted = 0, sum = 0;
     CHECK(compile_file(text, NULL));

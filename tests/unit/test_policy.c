@@ -344,14 +344,13 @@ static void test_classify_exchange(void)
 
 static void test_classify_abandoned(void)
 {
-    struct conf conf = {.breaker_slow_time_ns = 200, .timeout_response_ns = 300};
-    CHECK_INT(classify_abandoned(&conf, 199), OBSERVATION_ABANDONED);
-    CHECK_INT(classify_abandoned(&conf, 200), OBSERVATION_ABANDONED_SLOW);
+    struct conf conf = {.breaker_slow_time_ns = 200};
+    CHECK_INT(classify_abandoned(&conf, 300, 199), OBSERVATION_ABANDONED);
+    CHECK_INT(classify_abandoned(&conf, 300, 200), OBSERVATION_ABANDONED_SLOW);
     conf.breaker_slow_time_ns = CONF_OFF;
-    CHECK_INT(classify_abandoned(&conf, 299), OBSERVATION_ABANDONED);
-    CHECK_INT(classify_abandoned(&conf, 300), OBSERVATION_ABANDONED_SLOW);
-    conf.timeout_response_ns = CONF_OFF;
-    CHECK_INT(classify_abandoned(&conf, UINT64_MAX), OBSERVATION_ABANDONED);
+    CHECK_INT(classify_abandoned(&conf, 300, 299), OBSERVATION_ABANDONED);
+    CHECK_INT(classify_abandoned(&conf, 300, 300), OBSERVATION_ABANDONED_SLOW);
+    CHECK_INT(classify_abandoned(&conf, CONF_OFF, UINT64_MAX), OBSERVATION_ABANDONED);
 }
 
 /* ignore wins over failure_on, both over the table. */

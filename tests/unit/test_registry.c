@@ -28,8 +28,8 @@ static void *watch(void *unused)
     return unused;
 }
 
-/* A program that execs joins again and again: it stays who it was. The unit of the semaphore stays at its index until the
- * process ends, so nobody else may ever get in there. */
+/* A program that execs joins again and again: it stays who it was. The unit of the semaphore stays at its index until
+ * the process ends, so nobody else may ever get in there. */
 static void test_exec(void)
 {
     pthread_t watcher;
