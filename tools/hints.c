@@ -75,6 +75,27 @@ static bool deaf_breaker(const struct rules *rules, const struct conf *conf, cha
     return true;
 }
 
+static bool crossed_bounds(const struct rules *rules, const struct conf *conf, char *out)
+{
+    (void)rules;
+    if (conf->bulkhead_adaptive == ADAPTIVE_OFF || conf->bulkhead_min <= conf->bulkhead_max)
+        return false;
+    snprintf(out, HINT_TEXT, "bulkhead.min (%lld) is above bulkhead.max (%lld): the limit stands at the latter",
+             (long long)conf->bulkhead_min, (long long)conf->bulkhead_max);
+    return true;
+}
+
+static bool nothing_drops(const struct rules *rules, const struct conf *conf, char *out)
+{
+    (void)rules;
+    if (conf->bulkhead_adaptive != ADAPTIVE_AIMD || conf->timeout_response_ns > 0 ||
+        conf->breaker_success_on == SUCCESS_ON_CONNECT || conf->first_byte == FIRST_BYTE_NONE)
+        return false;
+    snprintf(out, HINT_TEXT,
+             "bulkhead.adaptive = aimd shrinks at timeouts, but timeout.response is off: only a connect can time out");
+    return true;
+}
+
 static bool never_enforced(const struct rules *rules, const struct conf *conf, char *out)
 {
     (void)rules;
@@ -188,9 +209,9 @@ static bool tight_lumping(const struct rules *rules, const struct conf *conf, ch
     return true;
 }
 
-static hint_function *const hints[] = {short_open_time, slow_api,    no_protection, deaf_breaker,
-                                       never_enforced,  has_chaos,   long_probe,    short_total,
-                                       cut_retries,     retry_storm, few_calls,     tight_lumping};
+static hint_function *const hints[] = {short_open_time, slow_api,       no_protection, deaf_breaker, crossed_bounds,
+                                       nothing_drops,   never_enforced, has_chaos,     long_probe,   short_total,
+                                       cut_retries,     retry_storm,    few_calls,     tight_lumping};
 
 size_t hints_count(void)
 {

@@ -7,6 +7,7 @@
 #include "base/prng.h"
 #include "policy/rate.h"
 #include "segment/learn.h"
+#include "segment/limit.h"
 #include "segment/registry.h"
 #include "segment/rows.h"
 #include "simulate.h"
@@ -104,9 +105,9 @@ static enum verdict apply(const struct sim *sim, enum verdict verdict)
 }
 
 /* There is one endpoint here: the lower limit holds. */
-static int64_t limit_of(const struct conf *conf)
+static int64_t limit_of(const struct sim *sim)
 {
-    int64_t whole = conf->bulkhead_limit, endpoint = conf->bulkhead_endpoint_limit;
+    int64_t whole = limit_now(row_of(sim), &sim->conf), endpoint = sim->conf.bulkhead_endpoint_limit;
     return endpoint > 0 && (whole <= 0 || endpoint < whole) ? endpoint : whole;
 }
 
@@ -118,7 +119,7 @@ static enum verdict take_slot(struct sim *sim, struct sim_call *call, bool may_q
         .row = sim->row,
         .endpoint = sim->row,
         .now_ns = sim->now_ns,
-        .limit = enforced(sim) ? limit_of(&sim->conf) : 0,
+        .limit = enforced(sim) ? limit_of(sim) : 0,
         .places = may_queue ? sim->conf.bulkhead_queue : 0,
         .expiry_ns = call->expiry_ns,
         .priority = priority,
@@ -198,7 +199,10 @@ static void teach(const struct sim *sim, const struct sim_call *call, struct sim
     enum learn_kind kind = by_connect ? LEARN_CONNECT : LEARN_RESPONSE;
     int64_t key = learn_key(conf, kind);
     uint64_t latency_ns = sim->now_ns - call->begin_ns;
-    if (key == CONF_OFF || (result.outcome != OUTCOME_SUCCESS && !result.timed_out))
+    if (result.outcome != OUTCOME_SUCCESS && !result.timed_out)
+        return;
+    limit_sample(row_of(sim), row_of(sim), conf, call->begin_ns, result.timed_out, sim->now_ns);
+    if (key == CONF_OFF)
         return;
     if (!result.timed_out || latency_ns >= (uint64_t)learn_ns(row_of(sim), kind, key))
         learn_add(row_of(sim), kind, key, latency_ns, result.timed_out);
@@ -338,7 +342,7 @@ static bool one_turn(struct sim *sim, FILE *out)
 {
     for (uint32_t i = 0; i < sim->calls_used; i++) {
         struct sim_call *call = &sim->call[i];
-        if (call->state != SIM_QUEUED || !ledger_turn(&sim->segment, &call->slot, limit_of(&sim->conf), sim->now_ns))
+        if (call->state != SIM_QUEUED || !ledger_turn(&sim->segment, &call->slot, limit_of(sim), sim->now_ns))
             continue;
         sim_mark(sim);
         begin_now(sim, call);
@@ -402,6 +406,11 @@ void sim_show(const struct sim *sim, FILE *out)
             sum.calls, sum.failed, sum.slow);
     fprintf(out, " failure_ratio=%.4f next_attempt_ms=%.3f", sum.calls ? (double)sum.failed / sum.calls : 0.0,
             (double)breaker_wait_ns(&breaker, &sim->conf, sim->now_ns) / 1e6);
+    int64_t limit = limit_now(row, &sim->conf);
+    if (limit > 0)
+        fprintf(out, " limit=%" PRId64, limit);
+    else
+        fputs(" limit=off", out);
     show_learned(sim, "connect", LEARN_CONNECT, sim->conf.timeout_connect_ns, out);
     show_learned(sim, "probe", LEARN_CONNECT, sim->conf.timeout_probe_ns, out);
     show_learned(sim, "response", LEARN_RESPONSE, sim->conf.timeout_response_ns, out);

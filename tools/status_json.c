@@ -76,8 +76,7 @@ static void write_row(struct json *json, const struct view *view, const struct v
                       const struct view_row *row)
 {
     char mode[VIEW_MODE];
-    const struct conf *conf = destination->conf;
-    bool limited = conf && conf->bulkhead_limit > 0;
+    int64_t limit = view_limit(view, destination);
     json_object(json, NULL);
     json_text(json, "name", destination->name);
     json_text(json, "endpoint", row->endpoint);
@@ -85,7 +84,7 @@ static void write_row(struct json *json, const struct view *view, const struct v
     json_text(json, "reason", row->reason == REASON_NONE ? NULL : reason_names[row->reason]);
     json_text(json, "mode", view_mode(destination, mode));
     json_number(json, "connections", row->connections);
-    number_or_null(json, "limit", limited, limited ? (uint64_t)conf->bulkhead_limit : 0);
+    number_or_null(json, "limit", limit > 0, (uint64_t)limit);
     json_number(json, "queued", row->queued);
     json_number(json, "in_flight", row->in_flight);
     json_number(json, "probes", row->probes);

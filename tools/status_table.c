@@ -143,15 +143,15 @@ static void add_row(struct table *table, const struct view *view, const struct v
                     const struct view_row *row)
 {
     char mode[VIEW_MODE], next[DURATION_TEXT];
-    const struct conf *conf = destination->conf;
+    int64_t limit = view_limit(view, destination);
     const char *reason = reason_names[row->reason];
     table_cell(table, "%s", destination->name);
     table_cell(table, "%s", row->endpoint);
     table_cell(table, "%s", state_names[row->state]);
     table_cell(table, "%s", *reason ? reason : "-");
     table_cell(table, "%s", view_mode(destination, mode));
-    if (conf && conf->bulkhead_limit > 0)
-        table_cell(table, "%u/%" PRId64, row->in_flight, conf->bulkhead_limit);
+    if (limit > 0)
+        table_cell(table, "%u/%" PRId64, row->in_flight, limit);
     else
         table_cell(table, "%u/-", row->connections);
     table_cell(table, "%" PRIu64, count_ok(view, destination, row));

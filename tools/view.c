@@ -11,6 +11,7 @@
 #include "print.h"
 #include "segment/heirs.h"
 #include "segment/ledger.h"
+#include "segment/limit.h"
 #include "segment/publish.h"
 #include "segment/rows.h"
 
@@ -298,6 +299,15 @@ uint64_t view_counter(const struct view *view, const struct view_row *row, const
         if (strcmp(view->counter_name[i], name) == 0)
             return row->counter[i];
     return 0;
+}
+
+int64_t view_limit(const struct view *view, const struct view_destination *destination)
+{
+    static const struct seg_row none;
+    if (!destination->conf)
+        return 0;
+    return limit_now(destination->seg_row == ROW_NONE ? &none : seg_row(view->segment, destination->seg_row),
+                     destination->conf);
 }
 
 const char *view_mode(const struct view_destination *destination, char *out)

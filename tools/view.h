@@ -55,6 +55,9 @@ const struct view_destination *view_find(const struct view *view, const char *na
 /* view_counter(view, row, name): a counter by its name in the segment's directory; 0 when it has none such. */
 uint64_t view_counter(const struct view *view, const struct view_row *row, const char *name);
 
+/* view_limit(view, destination): the slots of its bulkhead at this moment, <= 0: no limit. */
+int64_t view_limit(const struct view *view, const struct view_destination *destination);
+
 /* view_mode(destination): "enforce", "observe", "off" or "retired"; out has VIEW_MODE bytes. */
 enum { VIEW_MODE = 16 };
 const char *view_mode(const struct view_destination *destination, char *out);

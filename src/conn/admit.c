@@ -21,6 +21,7 @@
 #include "real/real.h"
 #include "segment/events.h"
 #include "segment/learn.h"
+#include "segment/limit.h"
 #include "segment/rows.h"
 
 /* RESIL_CHAOS alone strikes what no rule names: such connections belong to a destination of their own. */

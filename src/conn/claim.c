@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "conn/host.h"
 #include "conn/track.h"
+#include "segment/limit.h"
 
 /* Who cannot sleep looks at its turn so often: it may come because a holder died. */
 #define SLICE_NS 50000000ull
@@ -64,10 +65,11 @@ static enum verdict take(struct attempt *attempt, enum slot_kind kind, struct ac
         .now_ns = attempt->now_ns,
         .end_ns = attempt->end_ns,
         .limit = enforced ? limit : 0,
+        .follows = kind != SLOT_ENDPOINT,
         .may_queue = enforced && limit > 0 && conf->bulkhead_queue > 0,
     };
     if (held->segment)
-        return look_again(attempt, held, wish.limit);
+        return look_again(attempt, held, slots_limit(&wish));
     enum ledger_result result = slots_take(&wish, held, &attempt->queue_end_ns);
     if (result != LEDGER_OK && result != LEDGER_QUEUED && track_sweep())
         result = slots_take(&wish, held, &attempt->queue_end_ns);
@@ -95,16 +97,17 @@ enum verdict claim_slots(struct attempt *attempt, bool *waited)
     const struct account whole = {&host.segment, attempt->row, atomic_load(&host.owner)};
     const struct account endpoint = {&host.segment, attempt->endpoint, whole.owner};
     bool by_connection = conf->bulkhead_unit == BULKHEAD_CONNECTION;
-    bool shared = by_connection && conf->bulkhead_per != PER_HOST && conf->bulkhead_limit > 0;
+    int64_t limit = limit_now(seg_row(&host.segment, attempt->row), conf);
+    bool shared = by_connection && conf->bulkhead_per != PER_HOST && limit > 0;
     struct account share;
     enum verdict verdict = VERDICT_ADMIT;
     if ((conf->bulkhead_endpoint_limit > 0 || attempt->steered) && attempt->endpoint != attempt->row)
         verdict = take(attempt, SLOT_ENDPOINT, endpoint, conf->bulkhead_endpoint_limit, waited);
     if (verdict == VERDICT_ADMIT && shared &&
         account_find(conf->bulkhead_per, ACCOUNT_OF_CONNECTIONS, attempt->row, attempt->name, &share))
-        verdict = take(attempt, SLOT_SHARE, share, conf->bulkhead_limit, waited);
+        verdict = take(attempt, SLOT_SHARE, share, limit, waited);
     if (verdict == VERDICT_ADMIT)
-        verdict = take(attempt, SLOT_CONNECTION, whole, by_connection && !shared ? conf->bulkhead_limit : 0, waited);
+        verdict = take(attempt, SLOT_CONNECTION, whole, by_connection && !shared ? limit : 0, waited);
     if (*waited)
         attempt->now_ns = clock_now_ns();
     return verdict;

@@ -10,6 +10,7 @@
 #include "conn/inject.h"
 #include "conn/park.h"
 #include "conn/slots.h"
+#include "segment/limit.h"
 
 /* A queued exchange looks at its turn so often while it is parked: the turn may come because a holder died. */
 #define SLICE_NS 50000000ull
@@ -27,7 +28,7 @@ struct rate_step pace_turn(const struct account *account, const struct conf *con
 void pace_open(struct conn *conn, const char *name)
 {
     const struct conf *conf = conn->conf;
-    bool slots = conf->bulkhead_unit == BULKHEAD_EXCHANGE && conf->bulkhead_limit > 0;
+    bool slots = conf->bulkhead_unit == BULKHEAD_EXCHANGE && limit_now(seg_row(&host.segment, conn->row), conf) > 0;
     bool rate = conf->rate_unit != RATE_CONNECTIONS && conf->rate_limit > 0;
     if (slots && account_find(conf->bulkhead_per, ACCOUNT_OF_EXCHANGES, conn->row, name, &conn->slot_account))
         conn->paced |= PACE_SLOT;
@@ -94,7 +95,8 @@ static struct slot_wish wish_of(const struct conn *conn, int fd, uint64_t now_ns
         .fd = fd,
         .cookie = conn->cookie,
         .now_ns = now_ns,
-        .limit = enforced ? conf->bulkhead_limit : 0,
+        .limit = enforced ? limit_now(seg_row(&host.segment, conn->row), conf) : 0,
+        .follows = true,
         .may_queue = enforced && conf->bulkhead_queue > 0,
     };
 }

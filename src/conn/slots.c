@@ -6,6 +6,7 @@
 #include "conn/host.h"
 #include "real/real.h"
 #include "segment/learn.h"
+#include "segment/limit.h"
 
 uint64_t slots_priority(const struct conf *conf)
 {
@@ -20,6 +21,12 @@ static uint64_t expiry_of(const struct slot_wish *wish)
     return wish->end_ns && wish->end_ns < expiry_ns ? wish->end_ns : expiry_ns;
 }
 
+int64_t slots_limit(const struct slot_wish *wish)
+{
+    bool moves = wish->follows && wish->limit > 0;
+    return moves ? limit_now(seg_row(&host.segment, wish->destination), wish->conf) : wish->limit;
+}
+
 enum ledger_result slots_take(const struct slot_wish *wish, struct held *held, uint64_t *expiry_ns)
 {
     *expiry_ns = expiry_of(wish);
@@ -30,7 +37,7 @@ enum ledger_result slots_take(const struct slot_wish *wish, struct held *held, u
         .pid = atomic_load(&host.pid),
         .cookie = wish->cookie,
         .now_ns = wish->now_ns,
-        .limit = wish->limit,
+        .limit = slots_limit(wish),
         .places = wish->may_queue ? wish->conf->bulkhead_queue : 0,
         .expiry_ns = *expiry_ns,
         .priority = slots_priority(wish->conf),
@@ -57,7 +64,7 @@ enum verdict slots_wait(const struct slot_wish *wish, struct held *held, uint64_
     for (;;) {
         uint64_t seen = atomic_load(&seg_row(held->segment, wish->account.row)->account);
         uint64_t now_ns = clock_now_ns();
-        if (ledger_turn(held->segment, &held->slot, wish->limit, now_ns))
+        if (ledger_turn(held->segment, &held->slot, slots_limit(wish), now_ns))
             return VERDICT_ADMIT;
         if (now_ns >= expiry_ns) {
             ledger_leave(held->segment, &held->slot);

@@ -39,6 +39,7 @@ struct slot_wish {
     uint64_t cookie, now_ns;
     uint64_t end_ns; /* nobody waits beyond it, 0 = no bound */
     int64_t limit;   /* <= 0: none */
+    bool follows;    /* it is the bulkhead's, which may move while one waits (segment/limit.h) */
     bool may_queue;
 };
 
@@ -50,7 +51,10 @@ enum ledger_result slots_take(const struct slot_wish *wish, struct held *held, u
  * given up. A cancellation point. */
 enum verdict slots_wait(const struct slot_wish *wish, struct held *held, uint64_t expiry_ns);
 
-/* slots_turn(wish, held, now_ns): without sleeping: whether it is the queued slot's turn now, or was already. */
+/* slots_limit(wish): the limit at this moment. */
+int64_t slots_limit(const struct slot_wish *wish);
+
+/* slots_turn(held, limit, now_ns): without sleeping: whether it is the queued slot's turn now, or was already. */
 bool slots_turn(const struct held *held, int64_t limit, uint64_t now_ns);
 
 /* slots_owner(held): who holds it: this process, in the slot's segment. */

@@ -33,7 +33,7 @@ enum {
 
 static inline bool timeout_is_auto(int64_t value)
 {
-    return __builtin_expect(value >= TIMEOUT_AUTO, 0);
+    return __builtin_expect((uint64_t)value >> 62 == 1, 0); /* off has all bits */
 }
 
 int64_t timeout_pack(struct timeout_auto parts);
