@@ -126,6 +126,22 @@ static void test_window_is_halved(void)
     CHECK(sum.calls > 4000);
 }
 
+/* The current tenth and the nine before it, of one generation. */
+static void test_window_ends(void)
+{
+    uint64_t bucket = window_add(0, 15, 3, true, false);
+    for (uint64_t epoch = 14; epoch <= 26; epoch++) {
+        struct window_sum sum = {0};
+        window_add_to(&sum, bucket, epoch, 3);
+        CHECK_INT(sum.calls, epoch >= 15 && epoch <= 24);
+        window_add_to(&sum, bucket, epoch, 4);
+        CHECK_INT(sum.calls, epoch >= 15 && epoch <= 24);
+    }
+    CHECK_INT(window_epoch(99, 100), 9);
+    CHECK_INT(window_epoch(100, 100), 10);
+    CHECK_INT(window_epoch(100, 9), 0); /* shorter than its tenths */
+}
+
 /* ---- lease ------------------------------------------------------------------------------------ */
 
 static void test_lease(void)
@@ -372,6 +388,7 @@ int main(void)
     test_breaker_open_time();
     test_breaker_without_lease();
     test_window_is_halved();
+    test_window_ends();
     test_lease();
     test_rate();
     test_retry_wanted();
