@@ -4,7 +4,7 @@
 #   make demo         the main job, shown: an unmodified client, a flaky backend, a breaker
 #   make check        install what the tests need, build with warnings as errors, run every test
 #   make lint         rooms, tables, exported symbols, format
-#   make unit         the pure rooms alone
+#   make unit         the pure rooms alone, and the shared accounts under contention
 #   make asan         the pure rooms and resctl under the address and undefined-behaviour sanitizers
 #   make bench        what a call costs, as ratios and instruction counts
 #   make install      PREFIX=/usr/local DESTDIR=

@@ -313,6 +313,16 @@ static void test_budget(void)
     CHECK(budget_kept(&off, budget, 0));
 }
 
+/* Ten tenths, also of words that no call has overwritten yet: a retry looks, and none came at its own tenth. */
+static void test_budget_ends(void)
+{
+    const struct conf conf = budget_conf(100000, 0, 10);
+    for (uint64_t epoch = 100; epoch <= 111; epoch++) {
+        const uint64_t buckets[10] = {[0] = budget_add(0, 100, false), [5] = budget_add(0, epoch, true)};
+        CHECK_INT(budget_kept(&conf, buckets, epoch), epoch <= 109);
+    }
+}
+
 static void test_budget_words(void)
 {
     /* Full counts are halved, both: the share stays true. */
@@ -394,6 +404,7 @@ int main(void)
     test_retry_wanted();
     test_retry_delay();
     test_budget();
+    test_budget_ends();
     test_budget_words();
     test_classify_connect();
     test_classify_exchange();
