@@ -193,6 +193,9 @@ static void test_rate(void)
     step = rate_step(0, &many, 5 * S, false);
     step = rate_step(step.next, &many, 5 * S, false);
     CHECK(step.admitted && !rate_step(step.next, &many, 5 * S, false).admitted);
+    const struct conf fast = {.rate_limit = 10000 * 3600ll}; /* 100 us apart, 10 000 at once */
+    CHECK(rate_step(5 * S + 9999 * 100 * US, &fast, 5 * S, false).admitted);
+    CHECK(!rate_step(5 * S + 10000 * 100 * US, &fast, 5 * S, false).admitted);
 }
 
 /* ---- retry ------------------------------------------------------------------------------------ */
