@@ -47,10 +47,11 @@ $(B)/resctl: $(TOOL)
 	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_TOOL) -o $@ $(TOOL)
 
-# The anonymous version node lists the rows of the symbols table and nothing else.
-$(B)/libresil.map: src/tables/symbols.tbl.h
+# The anonymous version node lists the rows of the symbols table, as the machine has them, and nothing else.
+$(B)/libresil.map: src/tables/symbols.tbl.h src/tables/time64.tbl.h
 	@mkdir -p $(@D)
-	$(Q)(echo '{ global:'; sed -n 's/^SYMBOL(\([a-zA-Z0-9_]*\),.*/    \1;/p' $<; echo '  local: *; };') >$@
+	$(Q)(echo '{ global:'; printf '#define SYMBOL(name, family, twin) name;\n#include "tables/symbols.tbl.h"\n' | \
+	    $(CC) $(CFLAGS) -Isrc -E -P -x c -; echo '  local: *; };') >$@
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

@@ -2,6 +2,7 @@
 """Fixtures. Real servers live as long as the session, scripted ones and workspaces as long as a test."""
 
 import statistics
+import subprocess
 
 import pytest
 
@@ -15,6 +16,22 @@ def resil():
     workspace = helper.Resil()
     yield workspace
     workspace.remove()
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """compiled(name, *flags, cc=...): the path of a program of tests/programs, compiled once."""
+    known = {}
+
+    def build(name, *flags, cc=("gcc",)):
+        key = (name, flags, tuple(cc))
+        if key not in known:
+            known[key] = str(tmp_path_factory.mktemp("programs") / name[:-2])
+            subprocess.run([*cc, "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Werror", "-U_FORTIFY_SOURCE", *flags,
+                            "-o", known[key], helper.program(name), "-ldl", "-lpthread"], check=True, timeout=60)
+        return known[key]
+
+    return build
 
 
 def _session_server(kind):

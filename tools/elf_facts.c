@@ -80,7 +80,7 @@ static bool file_offset(const struct image *image, const ElfW(Ehdr) * header, ui
 static const char *text_at(const struct image *image, uint64_t at)
 {
     const char *text = part(image, at, 1);
-    return text && memchr(text, '\0', image->size - at) ? text : NULL;
+    return text && memchr(text, '\0', image->size - (size_t)at) ? text : NULL;
 }
 
 static void read_needed(const struct image *image, const ElfW(Ehdr) * header, const ElfW(Phdr) * dynamic,

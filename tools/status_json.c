@@ -19,6 +19,8 @@ static void write_segment(struct json *json, const struct view *view)
     json_number(json, "dropped", view->dropped);
     json_number(json, "doubts", view->doubts);
     json_number(json, "foreign", view->foreign);
+    json_number(json, "rings", view->rings);
+    json_number(json, "rings_denied", view->rings_denied);
     json_text(json, "config_path", view->config_path[0] ? view->config_path : NULL);
     json_text(json, "config_error", view->config_error[0] ? view->config_error : NULL);
     json_text(json, "loaded_at", view->loaded_wall_ns ? format_time(text, view->loaded_wall_ns) : NULL);

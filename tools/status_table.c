@@ -99,6 +99,9 @@ static void print_header(const struct view *view)
     if (view->dropped || view->doubts)
         printf("DOUBTS     passed through: %" PRIu64 " for want of a place, %" PRIu64 " for an internal doubt\n",
                view->dropped, view->doubts);
+    if (view->rings || view->rings_denied)
+        printf("io_uring   %" PRIu64 " allowed, whose traffic is not seen; %" PRIu64 " denied\n", view->rings,
+               view->rings_denied);
     if (view->foreign)
         printf("unmatched  %" PRIu64 " connect%s that no destination matched\n", view->foreign,
                view->foreign == 1 ? "" : "s");

@@ -51,6 +51,8 @@ static void read_header(struct view *view)
     view->dropped = atomic_load(&header->dropped);
     view->doubts = atomic_load(&header->doubts);
     view->foreign = atomic_load(&header->foreign);
+    view->rings = atomic_load(&header->rings);
+    view->rings_denied = atomic_load(&header->rings_denied);
     view->off = atomic_load(&header->off) != 0 && (off_until_ns == 0 || off_until_ns > view->now_ns);
     view->off_for_ns = view->off && off_until_ns ? off_until_ns - view->now_ns : 0;
     copy_text(view->config_path, sizeof view->config_path, header->config_path, sizeof header->config_path);

@@ -30,6 +30,7 @@ struct view {
     const struct segment *segment;
     uint64_t now_ns, wall_ns;
     uint64_t generation, loaded_wall_ns, dropped, doubts, foreign;
+    uint64_t rings, rings_denied; /* io_uring_setup() by syscall() */
     uint32_t major, minor, processes, loaded_pid;
     bool file_changed;                   /* the configuration file is not the one that was compiled */
     bool off;                            /* the kill switch */

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "conn/admit.h"
 #include "conn/block.h"
 #include "conn/deadline.h"
+#include "conn/exchange.h"
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/kernel.h"
@@ -103,11 +105,35 @@ static bool inject_connect(struct attempt *attempt, struct conn *conn, bool bloc
     return false;
 }
 
+/* TCP_FASTOPEN_CONNECT: connect() answers 0 and is made with the first write, so that nothing of it could be bounded or
+ * judged. A connection that we are to bound is made at once. Costs nothing before a process first asks for it. */
+static _Atomic uint32_t defers; /* any thread: 0 -> 1 */
+
+void attempt_defers(void)
+{
+    atomic_store_explicit(&defers, 1, memory_order_relaxed);
+}
+
+static void undefer(const struct conn *conn, int fd)
+{
+    int on = 0;
+    unsigned length = sizeof on;
+    if (__builtin_expect(atomic_load_explicit(&defers, memory_order_relaxed) == 0, 1) ||
+        conn->conf->mode != MODE_ENFORCE)
+        return;
+    raw_getsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, &length);
+    if (on) {
+        on = 0;
+        raw_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof on);
+    }
+}
+
 static int call(struct attempt *attempt, struct conn *conn)
 {
     int result, fd = attempt->fd;
     const struct sockaddr *addr = (const struct sockaddr *)&attempt->addr;
     int saved = errno;
+    undefer(conn, fd);
     if (inject_connect(attempt, conn, attempt->blocking, &result))
         return result;
     errno = saved;
@@ -244,6 +270,19 @@ static bool known(struct conn *conn, int fd, const struct sockaddr *addr, sockle
     return false;
 }
 
+/* The destination of the call; false: it is none of ours. */
+static bool is_ours(struct attempt *attempt, const struct sockaddr *addr, socklen_t length)
+{
+    int fd = attempt->fd;
+    if (!address_read(&attempt->to, addr, length) || conn_of(fd) != NULL ||
+        !(attempt->to.family == AF_UNIX ? is_stream(fd) : is_tcp(fd)) || !host_attach() || host_off())
+        return false;
+    memcpy(&attempt->addr, addr, length);
+    attempt->length = length;
+    attempt->now_ns = clock_now_ns();
+    return admit_find(attempt);
+}
+
 int attempt_connect(int fd, const struct sockaddr *addr, socklen_t length)
 {
     struct attempt attempt = {.fd = fd};
@@ -256,14 +295,61 @@ int attempt_connect(int fd, const struct sockaddr *addr, socklen_t length)
     struct conn *conn = conn_of(fd);
     if (conn && known(conn, fd, addr, length, &result))
         return result;
-    bool ours = address_read(&attempt.to, addr, length) && conn_of(fd) == NULL &&
-                (attempt.to.family == AF_UNIX ? is_stream(fd) : is_tcp(fd)) && host_attach() && !host_off();
-    if (ours) {
-        memcpy(&attempt.addr, addr, length);
-        attempt.length = length;
-        attempt.now_ns = clock_now_ns();
-        ours = admit_find(&attempt);
-    }
+    bool ours = is_ours(&attempt, addr, length);
     errno = saved;
     return ours ? first_connect(&attempt) : real.connect(fd, addr, length);
+}
+
+/* What an earlier connect left behind does not stand in the way of another one. */
+static bool may_begin(int fd)
+{
+    struct conn *conn = conn_of(fd);
+    enum conn_state state = conn ? conn_state(conn) : CONN_FREE;
+    if (!conn)
+        return true;
+    if (state != CONN_ENDED && state != CONN_DEAD && kernel_cookie(fd) == conn->cookie)
+        return false;
+    conn = conn_take(fd);
+    if (conn)
+        track_release(conn);
+    return true;
+}
+
+enum fastopen attempt_fastopen(int fd, const struct sockaddr *addr, socklen_t length, int flags, struct conn **conn)
+{
+    struct attempt attempt = {.fd = fd};
+    int saved = errno;
+    /* MSG_DONTWAIT on a blocking socket has no connect() that would do the same. */
+    bool plain = !(flags & MSG_DONTWAIT) || kernel_nonblocking(fd);
+    bool ours = !host.inert && plain && !names_resolving() && readable_address(addr, length) &&
+                addr->sa_family != AF_UNSPEC && may_begin(fd) && is_ours(&attempt, addr, length);
+    errno = saved;
+    if (!ours)
+        return FASTOPEN_FOREIGN;
+    if (attempt.destination->conf.mode == MODE_ENFORCE)
+        return first_connect(&attempt) == 0 ? FASTOPEN_CONNECTED : FASTOPEN_FAILED;
+    attempt.cookie = kernel_cookie(fd);
+    attempt.blocking = !kernel_nonblocking(fd);
+    if (admit_ask(&attempt) != VERDICT_ADMIT)
+        return FASTOPEN_FOREIGN; /* nothing is refused here */
+    *conn = record_new(&attempt);
+    if (*conn)
+        record_begin(*conn, &attempt);
+    else
+        admit_give_back(&attempt);
+    errno = saved;
+    return *conn ? FASTOPEN_TRACKED : FASTOPEN_FOREIGN;
+}
+
+ssize_t attempt_fastopened(struct conn *conn, int fd, ssize_t result)
+{
+    int error = errno;
+    if (result < 0) {
+        conclude(NULL, conn, fd, -1);
+    } else {
+        track_settle(conn, fd); /* with a cookie the handshake may be under way still */
+        exchange_wrote(conn, (uint64_t)result, 0);
+    }
+    errno = error;
+    return result;
 }

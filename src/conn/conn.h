@@ -100,6 +100,8 @@ struct conn {
     const struct faults *faults;   /* the spec, NULL = none */
     _Atomic uint32_t own_shutdown; /* the application shut the reading side down itself */
     uint32_t inherited;            /* a forked child: the connection is its parent's to judge */
+    _Atomic uint64_t seen_out;     /* bytes that passed the hooks (conn/coverage.h) */
+    _Atomic uint64_t seen_in;
     /* Exec, spawn and descriptors that are passed on (conn/handover.h, conn/block.h). */
     _Atomic uint32_t lent;      /* 1: it was us who put the application's SO_RCVTIMEO back for somebody else */
     _Atomic uint32_t passed;    /* 1: named by the file actions of a spawn to come */

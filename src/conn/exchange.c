@@ -72,6 +72,7 @@ void exchange_wrote(struct conn *conn, uint64_t bytes, uint64_t begun_ns)
 {
     enum conn_state state = conn_state(conn);
     seg_count(observe_row(conn), COUNTER_bytes_out, bytes);
+    atomic_fetch_add_explicit(&conn->seen_out, bytes, memory_order_relaxed);
     if (state == CONN_CONNECTING) {
         track_connected(conn, clock_now_ns());
         state = conn_state(conn);
@@ -129,6 +130,7 @@ void exchange_read(struct conn *conn, uint64_t bytes)
 {
     enum conn_state state = conn_state(conn);
     seg_count(observe_row(conn), COUNTER_bytes_in, bytes);
+    atomic_fetch_add_explicit(&conn->seen_in, bytes, memory_order_relaxed);
     atomic_fetch_add_explicit(&conn->received, bytes, memory_order_relaxed);
     if (state == CONN_CONNECTING) {
         track_connected(conn, clock_now_ns());
@@ -208,7 +210,8 @@ void exchange_end(struct conn *conn)
 void exchange_failed(struct conn *conn, int error)
 {
     if (error == EAGAIN || error == EINTR || error == EFAULT || error == EINVAL || error == EMSGSIZE ||
-        error == ENOTCONN || error == ENOBUFS || error == ENOMEM || error == EOPNOTSUPP || error == EINPROGRESS)
+        error == ENOTCONN || error == ENOBUFS || error == ENOMEM || error == EOPNOTSUPP || error == EINPROGRESS ||
+        error == EBADF || error == ESPIPE || error == EISCONN || error == ENOSYS)
         return; /* says nothing of the connection */
     if (conn_state(conn) == CONN_CONNECTING)
         track_connect_failed(conn, error, clock_now_ns());

@@ -61,6 +61,19 @@ struct tcp_bytes {
 };
 _Static_assert(offsetof(struct tcp_bytes, acked) == 120, "tcpi_bytes_acked");
 
+/* As far as Linux 4.19 fills it. */
+struct tcp_sent {
+    uint8_t state;
+    uint8_t before[127];
+    uint64_t received;
+    uint8_t between[8];
+    uint32_t unsent;
+    uint8_t behind[52];
+    uint64_t sent, resent;
+};
+_Static_assert(offsetof(struct tcp_sent, received) == 128 && offsetof(struct tcp_sent, unsent) == 144, "tcpi");
+_Static_assert(offsetof(struct tcp_sent, sent) == 200, "tcpi_bytes_sent");
+
 static bool tcp_bytes(int fd, struct tcp_bytes *bytes)
 {
     unsigned length = sizeof *bytes;
@@ -87,6 +100,27 @@ bool kernel_sending(int fd, _Atomic uint64_t *acked)
         return false;
     uint64_t before = atomic_exchange(acked, bytes.acked);
     return (queued > 0 || before > 0) && before < bytes.acked;
+}
+
+bool kernel_count(int fd, struct kernel_bytes *bytes)
+{
+    struct tcp_sent info;
+    unsigned length = sizeof info;
+    memset(&info, 0, sizeof info);
+    if (raw_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || length != sizeof info)
+        return false;
+    bool ended = info.state == TCP_CLOSE_WAIT || info.state == TCP_LAST_ACK || info.state == TCP_CLOSING ||
+                 info.state == TCP_TIME_WAIT;
+    bytes->out = info.sent - info.resent + info.unsent;
+    bytes->in = info.received - (ended && info.received > 0);
+    bytes->maybe_end = info.state == TCP_CLOSE;
+    return true;
+}
+
+uint64_t kernel_unread(int fd)
+{
+    int bytes = 0;
+    return raw_syscall(SYS_ioctl, fd, FIONREAD, (long)&bytes, 0, 0, 0) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
 }
 
 int kernel_take_error(int fd)

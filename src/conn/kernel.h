@@ -18,6 +18,14 @@ bool kernel_received(int fd, _Atomic uint64_t *seen);
 /* kernel_sending(fd, acked): whether bytes of ours are on their way, or were at the last look, and some arrived since
  * then. *acked: what had arrived at the last look, 0 when there was none. */
 bool kernel_sending(int fd, _Atomic uint64_t *acked);
+/* kernel_count(fd, bytes): the bytes that a TCP socket was given to send and those that arrived, its end excluded where
+ * it is known to have come. False for other sockets and kernels before 4.19. */
+struct kernel_bytes {
+    uint64_t out, in;
+    bool maybe_end; /* `in` may hold the peer's end as one byte */
+};
+bool kernel_count(int fd, struct kernel_bytes *bytes);
+uint64_t kernel_unread(int fd); /* bytes that arrived and were not read */
 int kernel_take_error(int fd);  /* SO_ERROR, clearing it */
 void kernel_cancel(int fd);     /* shutdown both ways */
 void kernel_disconnect(int fd); /* connect(AF_UNSPEC): ends a connect, keeps fd and registrations */

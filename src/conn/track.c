@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "conn/coverage.h"
 #include "conn/deadline.h"
 #include "conn/exchange.h"
 #include "conn/host.h"
@@ -325,6 +326,8 @@ struct closing track_close(int fd)
     bool last = atomic_load(&conn->refs) == 1;
     if (last && !conn->inherited && !pending_holds(conn) && (state == CONN_CONNECTING || state == CONN_WAITING))
         settle_unseen(conn, fd);
+    if (last && conn_state(conn) >= CONN_FRESH)
+        coverage_closed(conn, fd);
     conn = conn_take(fd);
     if (!conn)
         return nothing;
@@ -397,6 +400,8 @@ void track_after_fork(void)
     bool entered = ready && parent && atomic_load(&conn_live) > 0 && host_attach();
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
         conn->inherited = 1;
+        atomic_store(&conn->seen_out, 0); /* the parent tells of those before */
+        atomic_store(&conn->seen_in, 0);
         pending_after_fork(conn);
         conn->admission.lease = 0;
         atomic_store(&conn->admission_open, 0);

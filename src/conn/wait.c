@@ -29,7 +29,8 @@ bool wait_ns(const struct timespec *time, int64_t *ns)
         return true;
     if (time->tv_sec < 0 || time->tv_nsec < 0 || time->tv_nsec >= NS_PER_S)
         return false;
-    *ns = time->tv_sec < INT64_MAX / NS_PER_S ? (int64_t)time->tv_sec * NS_PER_S + time->tv_nsec : INT64_MAX;
+    int64_t seconds = time->tv_sec; /* a time_t of 32 bits cannot be too large */
+    *ns = seconds < INT64_MAX / NS_PER_S ? seconds * NS_PER_S + time->tv_nsec : INT64_MAX;
     return true;
 }
 

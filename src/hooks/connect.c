@@ -21,6 +21,11 @@ HOOK int connect(int fd, const struct sockaddr *addr, socklen_t length)
     return host.inert ? real.connect(fd, addr, length) : attempt_connect(fd, addr, length);
 }
 
+HOOK int __connect(int fd, const struct sockaddr *addr, socklen_t length)
+{
+    return connect(fd, addr, length);
+}
+
 /* The result of an asynchronous connect, or of a connection that we ended. Who asks was told that there is one: it is
  * too late for another attempt, and 0 would mean a connection. */
 static int collect_error(struct conn *conn, int fd, int kernel_error)
@@ -36,13 +41,18 @@ static int collect_error(struct conn *conn, int fd, int kernel_error)
     return kernel_error;
 }
 
+/* The kernel's SO_RCVTIMEO_NEW: two words of 64 bits whatever the program's time_t is. */
+enum { RECEIVE_TIMEOUT_64 = 66 };
+
 /* The application's own value, where the kernel holds ours. */
-static void show_own_timeout(const struct conn *conn, void *value, socklen_t length)
+static void show_own_timeout(const struct conn *conn, void *value, socklen_t length, bool wide)
 {
     int64_t own_us = atomic_load(&conn->app_receive_ns) / NS_PER_US;
-    struct timeval own = {.tv_sec = (time_t)(own_us / 1000000), .tv_usec = (suseconds_t)(own_us % 1000000)};
+    int64_t own64[2] = {own_us / 1000000, own_us % 1000000};
+    struct timeval own = {.tv_sec = (time_t)own64[0], .tv_usec = (suseconds_t)own64[1]};
+    socklen_t size = wide ? sizeof own64 : sizeof own;
     if (atomic_load(&conn->receive_known))
-        memcpy(value, &own, length < sizeof own ? length : sizeof own);
+        memcpy(value, wide ? (const void *)own64 : &own, length < size ? length : size);
 }
 
 HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
@@ -60,8 +70,8 @@ HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
         memcpy(&error, value, sizeof error);
         error = collect_error(conn, fd, error);
         memcpy(value, &error, sizeof error);
-    } else if (name == SO_RCVTIMEO) {
-        show_own_timeout(conn, value, *length);
+    } else if (name == SO_RCVTIMEO || name == RECEIVE_TIMEOUT_64) {
+        show_own_timeout(conn, value, *length, name == RECEIVE_TIMEOUT_64);
     }
     return result;
 }
@@ -70,9 +80,11 @@ HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t le
 {
     struct conn *conn = conn_of(fd);
     int result = real.setsockopt(fd, level, name, value, length);
+    if (result == 0 && level == IPPROTO_TCP && name == TCP_FASTOPEN_CONNECT)
+        attempt_defers();
     if (!conn || result != 0)
         return result;
-    if (level == SOL_SOCKET && name == SO_RCVTIMEO)
+    if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == RECEIVE_TIMEOUT_64))
         block_app_timeout(conn, fd);
     if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT)
         conn->write_limited = false;

@@ -35,11 +35,13 @@ void fd_forget_range(unsigned first, unsigned last)
     track_close_range(first, last);
 }
 
-/* `to` is a new name of the socket of `from`. */
+/* `to` is a new name of the socket of `from`. What is known of `to` was closed behind our back. */
 int fd_alias(int from, int to)
 {
-    if (to >= 0 && to != from && conn_of(from) && !lineage_borrowed())
+    if (to >= 0 && to != from && (conn_of(from) || conn_of(to)) && !lineage_borrowed()) {
+        track_closed(track_close(to));
         conn_alias(from, to);
+    }
     return to;
 }
 
@@ -71,13 +73,36 @@ HOOK void closefrom(int first)
     track_sweep();
 }
 
-HOOK int fclose(FILE *stream)
+/* libc closes a stream's descriptor without a call that we would see. */
+static struct closing forget_stream(FILE *stream)
 {
     int saved = errno;
     int fd = stream ? fileno(stream) : -1; /* -1 for a stream without a descriptor */
     errno = saved;
-    struct closing closing = fd_forget(fd);
+    return fd_forget(fd);
+}
+
+HOOK int fclose(FILE *stream)
+{
+    struct closing closing = forget_stream(stream);
     int result = real.fclose(stream);
+    track_closed(closing);
+    return result;
+}
+
+/* Closes the old descriptor whether it succeeds or not, and opens the new file under the same number. */
+HOOK FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+    struct closing closing = forget_stream(stream);
+    FILE *result = real.freopen(path, mode, stream);
+    track_closed(closing);
+    return result;
+}
+
+HOOK FILE *freopen64(const char *path, const char *mode, FILE *stream)
+{
+    struct closing closing = forget_stream(stream);
+    FILE *result = real.freopen64(path, mode, stream);
     track_closed(closing);
     return result;
 }
@@ -114,6 +139,11 @@ HOOK int dup2(int from, int to)
     return fd_alias(from, result);
 }
 
+HOOK int __dup2(int from, int to)
+{
+    return dup2(from, to);
+}
+
 HOOK int dup3(int from, int to, int flags)
 {
     struct closing closing = fd_replace(from, to);
@@ -122,20 +152,19 @@ HOOK int dup3(int from, int to, int flags)
     return fd_alias(from, result);
 }
 
-/* After a successful F_SETFL or FIONBIO. */
-static void mode_changed(int fd, bool nonblocking)
+void fd_mode_changed(int fd, bool nonblocking)
 {
     struct conn *conn = conn_of(fd);
     if (conn && !lineage_borrowed())
         block_mode(conn, fd, !nonblocking);
 }
 
-static int after_fcntl(int fd, int command, long argument, int result)
+int fd_after_fcntl(int fd, int command, long argument, int result)
 {
     if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
         return fd_alias(fd, result);
     if (result >= 0 && command == F_SETFL)
-        mode_changed(fd, (argument & O_NONBLOCK) != 0);
+        fd_mode_changed(fd, (argument & O_NONBLOCK) != 0);
     return result;
 }
 
@@ -149,14 +178,14 @@ HOOK int fcntl(int fd, int command, ...)
 {
     VARIADIC(command, argument);
     int result = real.fcntl(fd, command, argument);
-    return conn_of(fd) ? after_fcntl(fd, command, argument, result) : result;
+    return conn_of(fd) ? fd_after_fcntl(fd, command, argument, result) : result;
 }
 
 HOOK int fcntl64(int fd, int command, ...)
 {
     VARIADIC(command, argument);
     int result = real.fcntl64(fd, command, argument);
-    return conn_of(fd) ? after_fcntl(fd, command, argument, result) : result;
+    return conn_of(fd) ? fd_after_fcntl(fd, command, argument, result) : result;
 }
 
 HOOK int ioctl(int fd, unsigned long request, ...)
@@ -164,6 +193,9 @@ HOOK int ioctl(int fd, unsigned long request, ...)
     VARIADIC(request, argument);
     int result = real.ioctl(fd, request, argument);
     if (result >= 0 && request == FIONBIO && conn_of(fd))
-        mode_changed(fd, *(const int *)argument != 0);
+        fd_mode_changed(fd, *(const int *)argument != 0);
     return result;
 }
+
+ALIAS(__close, close);
+ALIAS(__fcntl, fcntl);

@@ -3,6 +3,8 @@
 #ifndef RESIL_HOOKS_FD_H
 #define RESIL_HOOKS_FD_H
 
+#include <stdbool.h>
+
 #include "conn/track.h"
 
 /* Before a descriptor is closed; after it: track_closed(). */
@@ -13,5 +15,9 @@ void fd_forget_range(unsigned first, unsigned last);
 struct closing fd_replace(int from, int to);
 /* After a call that made `to` another name of `from`; returns `to`. */
 int fd_alias(int from, int to);
+/* After an fcntl() on a tracked descriptor; returns result. */
+int fd_after_fcntl(int fd, int command, long argument, int result);
+/* After a successful F_SETFL or FIONBIO. */
+void fd_mode_changed(int fd, bool nonblocking);
 
 #endif

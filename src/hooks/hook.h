@@ -11,4 +11,7 @@
 /* What only a tracked descriptor runs: out of line, so that the hook itself saves no registers for it. */
 #define SLOW __attribute__((noinline))
 
+/* ALIAS(name, target): another exported name of a hook of the same file. */
+#define ALIAS(name, target) extern HOOK __typeof__(target) name __attribute__((alias(#target)))
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "conn/transfer.h"
 #include "hooks/hook.h"
+#include "hooks/input.h"
 
 /* Receives that are not of the connection's stream. */
 static bool off_stream(int flags)
@@ -17,8 +18,7 @@ static void *seen(void *where, int flags)
     return flags & MSG_TRUNC ? NULL : where;
 }
 
-/* Whether a vector asks for any byte. The kernel has accepted it. */
-static bool wants_bytes(const struct iovec *iov, size_t count)
+bool input_wants_bytes(const struct iovec *iov, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (iov[i].iov_len)
@@ -122,7 +122,7 @@ HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
         return -1;
     do
         result = real.readv(fd, iov, count);
-    while (transfer_read_again(&transfer, &result, result == 0 && wants_bytes(iov, (size_t)count)));
+    while (transfer_read_again(&transfer, &result, result == 0 && input_wants_bytes(iov, (size_t)count)));
     transfer_show_vector(&transfer, iov, (size_t)count, result);
     return result;
 }
@@ -141,7 +141,8 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         block_read_unbounded(conn, fd, &transfer.block);
     do
         result = real.recvmsg(fd, message, flags);
-    while (transfer_read_again(&transfer, &result, result == 0 && wants_bytes(message->msg_iov, message->msg_iovlen)));
+    while (transfer_read_again(&transfer, &result,
+                               result == 0 && input_wants_bytes(message->msg_iov, message->msg_iovlen)));
     if (result > 0)
         transfer_show_vector(&transfer, seen(message->msg_iov, flags), message->msg_iovlen, result);
     return result;
@@ -188,3 +189,32 @@ HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t bytes, size_t room, int fl
     return conn_of(fd) && bytes <= room ? recvfrom(fd, buf, bytes, flags, from, length)
                                         : real.__recvfrom_chk(fd, buf, bytes, room, flags, from, length);
 }
+
+/* Without an offset (-1) these are reads, and the only ones of their kind that a socket accepts. */
+static SLOW ssize_t tracked_preadv(struct conn *conn, int fd, const struct iovec *iov, int count, off64_t offset,
+                                   int flags)
+{
+    struct transfer transfer;
+    ssize_t result;
+    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & RWF_NOWAIT) != 0))
+        return -1;
+    do
+        result = real.preadv64v2(fd, iov, count, offset, flags);
+    while (transfer_read_again(&transfer, &result, result == 0 && input_wants_bytes(iov, (size_t)count)));
+    transfer_show_vector(&transfer, iov, (size_t)count, result);
+    return result;
+}
+
+HOOK ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_preadv(conn, fd, iov, count, offset, flags) : real.preadv2(fd, iov, count, offset, flags);
+}
+
+HOOK ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_preadv(conn, fd, iov, count, offset, flags) : real.preadv64v2(fd, iov, count, offset, flags);
+}
+
+ALIAS(__read, read);

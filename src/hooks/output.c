@@ -4,6 +4,7 @@
 
 #include "conn/handover.h"
 #include "conn/transfer.h"
+#include "hooks/fastopen.h"
 #include "hooks/hook.h"
 
 /* The path of a tracked descriptor stands apart, so that an untracked one pays for two loads and no more. */
@@ -55,15 +56,32 @@ HOOK ssize_t send(int fd, const void *buf, size_t bytes, int flags)
     return conn ? tracked_sendto(conn, fd, buf, bytes, flags, NULL, 0) : real.send(fd, buf, bytes, flags);
 }
 
-HOOK ssize_t sendto(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, socklen_t length)
+ssize_t sendto_plain(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, socklen_t length)
 {
     struct conn *conn = conn_of(fd);
     return conn ? tracked_sendto(conn, fd, buf, bytes, flags, to, length)
                 : real.sendto(fd, buf, bytes, flags, to, length);
 }
 
+HOOK ssize_t sendto(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, socklen_t length)
+{
+    if (__builtin_expect((flags & MSG_FASTOPEN) != 0, 0))
+        return fastopen_sendto(fd, buf, bytes, flags, to, length);
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_sendto(conn, fd, buf, bytes, flags, to, length)
+                : real.sendto(fd, buf, bytes, flags, to, length);
+}
+
+ssize_t sendmsg_plain(int fd, const struct msghdr *message, int flags)
+{
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_sendmsg(conn, fd, message, flags) : real.sendmsg(fd, message, flags);
+}
+
 HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
+    if (__builtin_expect((flags & MSG_FASTOPEN) != 0, 0))
+        return fastopen_sendmsg(fd, message, flags);
     struct conn *conn = conn_of(fd);
     if (conn)
         return tracked_sendmsg(conn, fd, message, flags);
@@ -142,3 +160,27 @@ HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
     transfer_show_buffer(&transfer, NULL, result);
     return result;
 }
+
+/* Without an offset (-1) these are writes, and the only ones of their kind that a socket accepts. */
+static SLOW ssize_t tracked_pwritev(struct conn *conn, int fd, const struct iovec *iov, int count, off64_t offset,
+                                    int flags)
+{
+    TRACKED((flags & RWF_NOWAIT) != 0, real.pwritev64v2(fd, iov, count, offset, flags),
+            transfer_show_gather(&transfer, iov, (size_t)count, result));
+}
+
+HOOK ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_pwritev(conn, fd, iov, count, offset, flags) : real.pwritev2(fd, iov, count, offset, flags);
+}
+
+HOOK ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+    struct conn *conn = conn_of(fd);
+    return conn ? tracked_pwritev(conn, fd, iov, count, offset, flags)
+                : real.pwritev64v2(fd, iov, count, offset, flags);
+}
+
+ALIAS(__write, write);
+ALIAS(__send, send);

@@ -263,3 +263,6 @@ HOOK int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struc
         return real.pselect(count, in, out, except, timeout, mask);
     return watched_pselect(count, in, out, except, timeout, mask, timeout_ns);
 }
+
+ALIAS(__poll, poll);
+ALIAS(__select, select);

@@ -27,6 +27,11 @@ int early_connect(int fd, const struct sockaddr *addr, socklen_t length)
     return (int)CALL(SYS_connect, fd, addr, length, 0, 0, 0);
 }
 
+int early___connect(int fd, const struct sockaddr *addr, socklen_t length)
+{
+    return early_connect(fd, addr, length);
+}
+
 int early_getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 {
     return (int)CALL(SYS_getsockopt, fd, level, name, value, length, 0);
@@ -146,6 +151,29 @@ ssize_t early_sendfile64(int out, int in, off64_t *offset, size_t bytes)
 ssize_t early_splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t bytes, unsigned flags)
 {
     return CALL(SYS_splice, in, in_offset, out, out_offset, bytes, flags);
+}
+
+/* The kernel takes the offset in two halves of a long; where a long is enough the second one is ignored. */
+#define HIGH_HALF(offset) (long)((int64_t)(offset) >> 32)
+
+ssize_t early_preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+    return CALL(SYS_preadv2, fd, iov, count, offset, HIGH_HALF(offset), flags);
+}
+
+ssize_t early_preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    return early_preadv64v2(fd, iov, count, offset, flags);
+}
+
+ssize_t early_pwritev64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+    return CALL(SYS_pwritev2, fd, iov, count, offset, HIGH_HALF(offset), flags);
+}
+
+ssize_t early_pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    return early_pwritev64v2(fd, iov, count, offset, flags);
 }
 
 enum { KERNEL_SIGSET_BYTES = 8 };
@@ -312,16 +340,15 @@ int early_ioctl(int fd, unsigned long request, ...)
     return (int)CALL(SYS_ioctl, fd, request, argument, 0, 0, 0);
 }
 
-long early_syscall(long number, ...)
-{
-    long a[6];
-    va_list args;
-    va_start(args, number);
-    for (int i = 0; i < 6; i++)
-        a[i] = va_arg(args, long);
-    va_end(args);
-    return CALL(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
+#define EARLY_ALIAS(name, target) extern __typeof__(early_##name) early_##name __attribute__((alias("early_" #target)))
+EARLY_ALIAS(__read, read);
+EARLY_ALIAS(__write, write);
+EARLY_ALIAS(__send, send);
+EARLY_ALIAS(__poll, poll);
+EARLY_ALIAS(__select, select);
+EARLY_ALIAS(__close, close);
+EARLY_ALIAS(__dup2, dup2);
+EARLY_ALIAS(__fcntl, fcntl);
 
 /* Not system calls: the next definition, found at the first use. */
 #define LATE(type, name, ...)                                                                                          \
@@ -332,6 +359,16 @@ long early_syscall(long number, ...)
         return next(__VA_ARGS__);                                                                                      \
     errno = ENOSYS;                                                                                                    \
     return type
+
+FILE *early_freopen(const char *path, const char *mode, FILE *stream)
+{
+    LATE(NULL, freopen, path, mode, stream);
+}
+
+FILE *early_freopen64(const char *path, const char *mode, FILE *stream)
+{
+    LATE(NULL, freopen64, path, mode, stream);
+}
 
 int early_fclose(FILE *stream)
 {

@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -35,6 +36,42 @@ int close_range(unsigned first, unsigned last, int flags);
 void closefrom(int first);
 int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
 int epoll_pwait2(int epfd, struct epoll_event *events, int count, const struct timespec *timeout, const sigset_t *mask);
+
+/* Aliases that libc exports and no header declares. */
+__typeof__(connect) __connect;
+__typeof__(read) __read;
+__typeof__(write) __write;
+__typeof__(send) __send;
+__typeof__(poll) __poll;
+__typeof__(select) __select;
+__typeof__(close) __close;
+__typeof__(dup2) __dup2;
+__typeof__(fcntl) __fcntl;
+
+#ifdef __i386__
+/* What -D_TIME_BITS=64 compiles calls into. We are compiled without it: these are libc's own types. */
+struct timespec64 {
+    int64_t tv_sec;
+    int32_t tv_nsec, padding;
+};
+struct timeval64 {
+    int64_t tv_sec, tv_usec;
+};
+__typeof__(getsockopt) __getsockopt64;
+__typeof__(setsockopt) __setsockopt64;
+__typeof__(recvmsg) __recvmsg64;
+__typeof__(sendmsg) __sendmsg64;
+__typeof__(sendmmsg) __sendmmsg64;
+__typeof__(fcntl) __fcntl_time64;
+__typeof__(ioctl) __ioctl_time64;
+int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec64 *timeout);
+int __select64(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval64 *timeout);
+int __pselect64(int count, fd_set *in, fd_set *out, fd_set *except, const struct timespec64 *timeout,
+                const sigset_t *mask);
+int __ppoll64(struct pollfd *fds, nfds_t count, const struct timespec64 *timeout, const sigset_t *mask);
+int __epoll_pwait2_time64(int epfd, struct epoll_event *events, int count, const struct timespec64 *timeout,
+                          const sigset_t *mask);
+#endif
 
 struct real {
 #define SYMBOL(name, family, twin) __typeof__(name) *name;

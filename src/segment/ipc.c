@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "real/raw.h"
 
-#ifdef SYS_semctl
+#ifdef SYS_semop
 static long sem_get(int count)
 {
     return raw_syscall(SYS_semget, IPC_PRIVATE, count, 0600 | IPC_CREAT, 0, 0, 0);
@@ -24,7 +24,7 @@ static long sem_control(int32_t id, unsigned index, int command)
     return raw_syscall(SYS_semctl, id, (long)index, command, 0, 0, 0);
 }
 #else
-/* i386 before 5.1 has one multiplexed call for all of SysV IPC; it exists on every later kernel as well. */
+/* i386 has one multiplexed call for all of SysV IPC; some have a number of their own since 5.1, semop never got one. */
 enum { CALL_SEMOP = 1, CALL_SEMGET = 2, CALL_SEMCTL = 3, FLAG_IPC_64 = 0x100 };
 static long sem_get(int count)
 {

@@ -95,7 +95,16 @@ struct seg_header {
     uint64_t file_bytes;
     char config_path[512];   /* publisher: "" when built in */
     char config_error[1024]; /* publisher: first errors of a file that could not be used, "" when good */
-    uint8_t spare[2048];
+    uint8_t spare[2032];
+    _Atomic uint64_t rings;        /* any: io_uring_setup() calls seen and let through */
+    _Atomic uint64_t rings_denied; /* any: likewise, refused (io_uring = deny) */
+};
+
+/* Bytes of connections that were closed, as the kernel knows them and as the hooks saw them. What the hooks did not see
+ * went past them: inside libc (stdio), by bare system calls, by io_uring, or through a descriptor that another program
+ * inherited. Any process adds; one that dies before its closes has added nothing. */
+struct seg_coverage {
+    _Atomic uint64_t kernel_out, kernel_in, seen_out, seen_in;
 };
 
 /* Counter directory: the names of the counters of a row, so that readers need no table. */
@@ -161,7 +170,8 @@ struct seg_row {
     _Atomic uint64_t pick[2];       /* any: of a destination: picks so far; when dead holders are looked for next */
     _Atomic uint64_t ewma;          /* any: peak EWMA of an endpoint's latency (policy/balance.h), 0 = nothing known */
     _Atomic uint64_t up_since_ns;   /* any: when a probe closed its breaker (balance.slow_start), 0 = never */
-    uint8_t spare[128];
+    uint8_t spare[96];
+    struct seg_coverage coverage; /* of a destination; its endpoints have none */
 };
 
 /* An attached process. */
@@ -179,7 +189,8 @@ struct seg_process {
     _Atomic uint64_t fork_ns;
     _Atomic uint32_t forks;
     _Atomic uint32_t arrivals;
-    uint8_t spare[48];
+    uint8_t spare[16];
+    struct seg_coverage coverage; /* of this process since it attached */
 };
 
 /* One open connection. */
@@ -261,11 +272,16 @@ AT(seg_header, file_bytes, 328);
 AT(seg_header, config_path, 336);
 AT(seg_header, config_error, 848);
 AT(seg_header, spare, 1872);
+AT(seg_header, rings, 3904);
+AT(seg_header, rings_denied, 3912);
 SIZE(seg_header, 3920);
 
 AT(seg_counter, unit, 32);
 AT(seg_counter, help, 48);
 SIZE(seg_counter, 192);
+
+AT(seg_coverage, seen_out, 16);
+SIZE(seg_coverage, 32);
 
 AT(seg_hist, max_us, 416);
 SIZE(seg_hist, 424);
@@ -307,6 +323,7 @@ AT(seg_row, pick, 2424);
 AT(seg_row, ewma, 2440);
 AT(seg_row, up_since_ns, 2448);
 AT(seg_row, spare, 2456);
+AT(seg_row, coverage, 2552);
 SIZE(seg_row, 2584);
 
 AT(seg_process, pid, 8);
@@ -318,6 +335,7 @@ AT(seg_process, sem_ok, 40);
 AT(seg_process, program, 48);
 AT(seg_process, fork_ns, 64);
 AT(seg_process, arrivals, 76);
+AT(seg_process, coverage, 96);
 SIZE(seg_process, 128);
 
 AT(seg_entry, cookie, 8);

@@ -2,6 +2,8 @@
  * Joining, judging, burying. */
 #include "segment/registry.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/text.h"
 #include "real/raw.h"
@@ -166,6 +168,7 @@ static uint32_t fill(const struct segment *segment, uint32_t index, uint64_t wor
     const struct seg_header *header = seg_header(segment);
     struct seg_process *entry = seg_process(segment, index);
     atomic_store(&entry->sem_ok, 0);
+    memset((void *)&entry->coverage, 0, sizeof entry->coverage);
     atomic_store(&entry->start_time, start_time);
     atomic_store(&entry->pid_ns, pid_ns);
     atomic_store(&entry->pid, (uint32_t)raw_getpid());

@@ -140,7 +140,8 @@ enum segment_result segment_open(struct segment *segment, const char *path, bool
     if (result == SEGMENT_OK) {
         /* Map no more than the file holds: touching a page beyond its end would be a SIGBUS. */
         segment->bytes = st.size;
-        segment->base = raw_mmap(NULL, st.size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+        segment->base =
+            raw_mmap(NULL, (size_t)st.size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
         if (!segment->base)
             result = fail(segment, SEGMENT_SYSTEM, path, "cannot map", 0);
     }
@@ -150,7 +151,7 @@ enum segment_result segment_open(struct segment *segment, const char *path, bool
 
     result = check_header(segment, path, st.size);
     if (result != SEGMENT_OK) {
-        raw_munmap(segment->base, segment->bytes);
+        raw_munmap(segment->base, (size_t)segment->bytes);
         segment->base = NULL;
         return result;
     }
@@ -218,7 +219,7 @@ static enum segment_result fill_file(struct segment *segment, int fd, const char
     int error = reserve(fd, segment->bytes);
     if (error)
         return fail(segment, SEGMENT_SYSTEM, path, "cannot reserve the segment's memory", -error);
-    segment->base = raw_mmap(NULL, segment->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    segment->base = raw_mmap(NULL, (size_t)segment->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (!segment->base)
         return fail(segment, SEGMENT_SYSTEM, path, "cannot map", 0);
     initialise(segment, true);
@@ -259,7 +260,7 @@ enum segment_result segment_create(struct segment *segment, const char *path, bo
     if (linked != 0)
         ipc_sem_remove(sem_id);
     if (segment->base) {
-        raw_munmap(segment->base, segment->bytes);
+        raw_munmap(segment->base, (size_t)segment->bytes);
         segment->base = NULL;
     }
     if (result != SEGMENT_OK)
@@ -281,7 +282,8 @@ bool segment_private(struct segment *segment)
     memset(segment, 0, sizeof *segment);
     text_copy(segment->path, sizeof segment->path, path);
     text_copy(segment->error, sizeof segment->error, error);
-    segment->base = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    segment->base =
+        raw_mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (!segment->base)
         return false;
     segment->bytes = bytes;

@@ -140,4 +140,6 @@ KEY(chaos, "chaos", TEXT, "", "", "", "", "faults to inject, in the syntax of RE
 KEY(chaos_counts, "chaos.counts", WORD, "off", "", "", "off on", "whether injected faults move the breaker")
 KEY(peername, "peername", WORD, "asked", "", "", "asked real",
     "what getpeername() answers: the address that the program asked for, or the endpoint's")
+KEY(io_uring, "io_uring", WORD, "allow", "", "", "allow deny",
+    "what io_uring_setup() by syscall() answers the whole process: deny is ENOSYS")
 #undef KEY

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ * Coverage. */
+#include "conn/coverage.h"
+
+#include "conn/host.h"
+#include "conn/kernel.h"
+#include "segment/registry.h"
+
+static void add(struct seg_coverage *sum, const struct kernel_bytes *kernel, uint64_t out, uint64_t in)
+{
+    atomic_fetch_add_explicit(&sum->kernel_out, kernel->out, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sum->kernel_in, kernel->in, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sum->seen_out, out, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sum->seen_in, in, memory_order_relaxed);
+}
+
+/* What the kernel's numbers hold besides the application's bytes. False: the number belongs to another socket now. */
+static bool settle(const struct conn *conn, int fd, struct kernel_bytes *kernel, uint64_t in)
+{
+    if (kernel_cookie(fd) != conn->cookie)
+        return false;
+    uint64_t unread = kernel_unread(fd); /* nobody has missed these */
+    kernel->in -= unread < kernel->in ? unread : kernel->in;
+    if (kernel->maybe_end && kernel->in == in + 1)
+        kernel->in--;
+    return true;
+}
+
+void coverage_closed(const struct conn *conn, int fd)
+{
+    struct kernel_bytes kernel = {0};
+    uint64_t out = atomic_load_explicit(&conn->seen_out, memory_order_relaxed);
+    uint64_t in = atomic_load_explicit(&conn->seen_in, memory_order_relaxed);
+    uint32_t owner = atomic_load_explicit(&host.owner, memory_order_relaxed);
+    /* A child tells what it saw of a connection; how many bytes there were is its parent's to tell. */
+    if (conn->is_unix || (!conn->inherited && !kernel_count(fd, &kernel)))
+        return;
+    if (!conn->inherited && (kernel.out != out || kernel.in != in) && !settle(conn, fd, &kernel, in))
+        return;
+    add(&seg_row(&host.segment, conn->row)->coverage, &kernel, out, in);
+    if (owner)
+        add(&seg_process(&host.segment, owner_index(owner))->coverage, &kernel, out, in);
+}
