@@ -21,13 +21,17 @@ static bool is_gone(const struct transfer *transfer)
     return atomic_load_explicit(&transfer->conn->generation, memory_order_acquire) != transfer->generation;
 }
 
-/* The first call after we ended the connection says why. */
-static bool poisoned(struct conn *conn)
+/* The first call after we ended the connection says why. As natively that consumes the error: what our shutdown left in
+ * the kernel must not show up in SO_ERROR as a second one. */
+static bool poisoned(struct conn *conn, int fd)
 {
     enum conn_state state = conn_state(conn);
     if (state != CONN_EXPIRED && state != CONN_DEAD)
         return false;
-    errno = track_report(conn);
+    int error = track_report(conn);
+    if (state == CONN_EXPIRED)
+        kernel_take_error(fd);
+    errno = error;
     return true;
 }
 
@@ -74,7 +78,7 @@ bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, b
     int saved = errno;
     *transfer =
         (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
-    if (poisoned(conn) || withheld(transfer))
+    if (poisoned(conn, fd) || withheld(transfer))
         return false;
     if (conn_state(conn) == CONN_CONNECTING && !track_settle(conn, fd) && pending_failed(conn, fd)) {
         errno = EAGAIN;
@@ -121,7 +125,7 @@ bool transfer_read_again(struct transfer *transfer, ssize_t *result, size_t want
         exchange_read(conn, (uint64_t)*result);
     } else if ((*result < 0 || wanted > 0) && (state == CONN_EXPIRED || state == CONN_DEAD)) {
         /* Ended by us while the call was waiting: the kernel's end of file is our timeout. */
-        errno = track_report(conn);
+        poisoned(conn, transfer->fd);
         *result = -1;
     } else if (*result < 0) {
         exchange_failed(conn, error);
@@ -159,7 +163,7 @@ bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, 
     int saved = errno;
     *transfer =
         (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
-    if (poisoned(conn) || withheld(transfer))
+    if (poisoned(conn, fd) || withheld(transfer))
         return false;
     if (conn->struck && inject(transfer, FAULT_AT_WRITE))
         return false;
