@@ -12,6 +12,8 @@ COMMAND("events", command_events, "[-f] [-n N] [--json] [SEGMENT]",
         "show state changes, refusals, reclaims and loads, oldest first")
 COMMAND("check", command_check, "[FILE] [--rules TEXT] [--json]",
         "check a configuration: all errors, and hints for dubious values")
+COMMAND("doctor", command_doctor, "[--json] CMD [ARGS...] or PID",
+        "tell whether the library reaches a program or a process, and what share of its bytes the hooks saw")
 COMMAND("reset", command_reset, "DEST[/ENDPOINT] [SEGMENT]",
         "close the breakers of a destination or of one endpoint, clear their counts and forced states")
 COMMAND("gc", command_gc, "[--remove] [--json] [SEGMENT]",

@@ -10,11 +10,13 @@ struct elf_facts {
     bool is_elf;
     uint8_t elf_class, data; /* EI_CLASS, EI_DATA */
     uint16_t machine;
-    bool is_inspected;    /* of our own class and byte order: what follows is known */
+    bool is_inspected;    /* of our own byte order: what follows is known */
     bool has_interpreter; /* a dynamic loader */
     char interpreter[256];
     bool is_go;
-    char asan[64]; /* the needed libasan, "" when there is none */
+    bool needs_nothing; /* no shared library, so no libc either */
+    bool loads_modules; /* imports dlopen or dlmopen */
+    char asan[64];      /* the needed libasan, "" when there is none */
 };
 
 /* elf_read(path, facts): false with errno when the file cannot be read. Believes nothing in it. */

@@ -135,8 +135,9 @@ static int start(const struct run *run, char **command)
     if (!preload_find(library, sizeof library))
         return RESCTL_SYSTEM;
     program_examine(command[0], library, &program);
-    if (program.why[0]) {
-        complain("warning: %s: libresil cannot reach it: %s", program.path, program.why);
+    /* What cannot be executed is execvp()'s to say. */
+    if (program.reach != REACH_yes && program.path[0]) {
+        complain("warning: %s: libresil cannot reach it: %s", program.path, reach_texts[program.reach]);
         if (run->strict)
             return RESCTL_NO;
     }

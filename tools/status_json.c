@@ -4,8 +4,10 @@
 
 #include <string.h>
 
+#include "coverage.h"
 #include "json.h"
 #include "print.h"
+#include "segment/rows.h"
 
 static void write_segment(struct json *json, const struct view *view)
 {
@@ -74,6 +76,16 @@ static void write_breaker(struct json *json, const struct view_row *row)
         json_null(json, "failure_ratio");
 }
 
+/* Of a destination as a whole; null of its endpoints. */
+static void write_coverage(struct json *json, const struct view *view, const struct view_destination *destination,
+                           const struct view_row *row)
+{
+    struct coverage coverage = {0};
+    if (row == destination->row && destination->seg_row != ROW_NONE)
+        coverage = coverage_read(&seg_row(view->segment, destination->seg_row)->coverage);
+    coverage_json(json, &coverage);
+}
+
 static void write_row(struct json *json, const struct view *view, const struct view_destination *destination,
                       const struct view_row *row)
 {
@@ -95,6 +107,7 @@ static void write_row(struct json *json, const struct view *view, const struct v
     for (uint32_t i = 0; i < view->counters; i++)
         json_number(json, view->counter_name[i], row->counter[i]);
     json_close(json);
+    write_coverage(json, view, destination, row);
     json_object(json, "latency_ms");
     write_latency(json, "connect", &row->connect);
     write_latency(json, "response", &row->response);

@@ -6,9 +6,13 @@
  * never connects pays for this function only. */
 #include <pthread.h>
 
+#include "base/mark.h"
 #include "conn/host.h"
 #include "conn/lineage.h"
 #include "real/real.h"
+
+/* For readers of the file or of a process's memory. */
+static const char mark[] __attribute__((used)) = LIBRARY_MARK RESIL_VERSION;
 
 __attribute__((constructor)) static void initialise(int argc, char **argv, char **environment)
 {
