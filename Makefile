@@ -7,22 +7,29 @@
 #   make unit         the pure rooms alone, and the shared accounts under contention
 #   make asan         the pure rooms and resctl under the address and undefined-behaviour sanitizers
 #   make bench        what a call costs, as ratios and instruction counts
-#   make install      PREFIX=/usr/local DESTDIR=
+#   make build32      build/32: the library for 32-bit programs (i686-linux-gnu-gcc, or gcc -m32)
+#   make install      PREFIX=/usr/local DESTDIR=; with what build32 made, if it did
 #   make clean
 #
-# Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR LIBDIR, V=1 for whole commands.
+# Variables: CC CC32 CFLAGS LDFLAGS PREFIX DESTDIR LIBDIR LIBDIR32, V=1 for whole commands.
 
 CC ?= gcc
 CFLAGS ?= -O2 -g
+CC32 ?= $(if $(shell command -v i686-linux-gnu-gcc),i686-linux-gnu-gcc,gcc -m32)
 PREFIX ?= /usr/local
-LIBDIR ?= $(PREFIX)/lib
 B ?= build
+# What $LIB in LD_PRELOAD means to the dynamic loader of a program: the loader's own directory, without /usr. So one value,
+# PREFIX/$LIB/libresil.so, serves the programs of each class.
+loader_lib = $(shell readlink -m "$$(readelf -lW $(1) | sed -n 's/.*interpreter: \(.*\)\]/\1/p')" | \
+    sed 's|/[^/]*$$||; s|^/usr/|/|; s|^/||')
+LIBDIR ?= $(PREFIX)/$(call loader_lib,$(B)/resctl)
+LIBDIR32 ?= $(PREFIX)/$(call loader_lib,$(B)/32/resctl)
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
 # make -s says nothing at all.
 SAY := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),@:,@echo)
 
-WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wpointer-arith $(WERROR)
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wpointer-arith -Wno-psabi $(WERROR)
 BASE := -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden -fno-strict-aliasing -fno-plt -ftls-model=initial-exec \
         -U_FORTIFY_SOURCE -fno-common -MMD -MP
 VERSION := $(shell cat src/version 2>/dev/null)
@@ -36,8 +43,11 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 LINK_LIB := -shared -Wl,-z,defs,-z,noexecstack,-z,relro,-z,now,-z,initfirst,--version-script=$(B)/libresil.map,-soname,libresil.so
 LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now
 
-.PHONY: all demo check unit lint asan bench install clean help FORCE
+.PHONY: all build32 demo check unit lint asan bench install clean help FORCE
 all: $(B)/libresil.so $(B)/resctl
+
+build32:
+	$(Q)$(MAKE) --no-print-directory B=$(B)/32 CC='$(CC32)' all
 
 $(B)/libresil.so: $(LIB) $(B)/libresil.map
 	$(SAY) "  LD  $@"
@@ -96,11 +106,11 @@ asan:
 bench: all
 	$(Q)$(PYTHON) tests/bench.py
 
-# Preload by the path that `resctl run` finds: beside resctl's directory, for each class of program.
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/share/resil/examples
 	install -m 755 $(B)/resctl $(DESTDIR)$(PREFIX)/bin/resctl
 	install -m 644 $(B)/libresil.so $(DESTDIR)$(LIBDIR)/libresil.so
+	$(if $(wildcard $(B)/32/libresil.so),install -D -m 644 $(B)/32/libresil.so $(DESTDIR)$(LIBDIR32)/libresil.so)
 	install -m 644 config/resil.conf $(DESTDIR)$(PREFIX)/share/resil/resil.conf
 	install -m 644 config/examples/*.conf $(DESTDIR)$(PREFIX)/share/resil/examples/
 

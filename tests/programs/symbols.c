@@ -82,13 +82,14 @@ static FILE *stream(int fd)
     return file ? file : (exit(3), NULL);
 }
 
-static long file_to(int fd, ssize_t (*send_file)(int, int, off_t *, size_t))
+static long file_to(int fd, int wide)
 {
     FILE *file = tmpfile();
     fputs("hello", file);
     fflush(file);
     off_t from = 0;
-    return send_file(fd, fileno(file), &from, 5);
+    off64_t from64 = 0;
+    return wide ? sendfile64(fd, fileno(file), &from64, 5) : sendfile(fd, fileno(file), &from, 5);
 }
 
 static long pipe_to(int fd, long number)
@@ -253,8 +254,8 @@ static int off = 0;
     OUT("sendto", sendto(fd, buf, 5, 0, NULL, 0))                                                                      \
     OUT("sendmsg", sendmsg(fd, &message, 0))                                                                           \
     OUT("sendmmsg", sendmmsg(fd, &messages, 1, 0) == 1 ? (long)messages.msg_len : -1)                                  \
-    OUT("sendfile", file_to(fd, sendfile))                                                                             \
-    OUT("sendfile64", file_to(fd, (ssize_t(*)(int, int, off_t *, size_t))sendfile64))                                  \
+    OUT("sendfile", file_to(fd, 0))                                                                                    \
+    OUT("sendfile64", file_to(fd, 1))                                                                                  \
     OUT("splice", pipe_to(fd, 0))                                                                                      \
     OUT("__write", __write(fd, buf, 5))                                                                                \
     OUT("__send", __send(fd, buf, 5, 0))                                                                               \
