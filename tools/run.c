@@ -13,6 +13,7 @@
 #include "preload.h"
 #include "print.h"
 #include "program.h"
+#include "resolver.h"
 #include "settings.h"
 
 enum { NOT_EXECUTABLE = 126, NOT_FOUND = 127 }; /* as shells answer */
@@ -142,6 +143,7 @@ static int start(const struct run *run, char **command)
             return RESCTL_NO;
     }
     set_environment(run);
+    resolver_set();
     /* The address sanitizer insists on being the first of all libraries. */
     preload_set(library, program.facts.asan);
     return execute(command);
