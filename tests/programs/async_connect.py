@@ -52,8 +52,8 @@ if waiter.startswith("epoll"):
     epoll.register(s, select.EPOLLIN | select.EPOLLOUT | (select.EPOLLET if waiter == "epoll-et" else 0))
     if waiter == "epoll-et":
         epoll.poll(0)  # an unconnected socket hangs up at once: the edge belongs to what comes
-begun = said(lambda: s.connect(("127.0.0.1", port)))
 start = time.monotonic()
+begun = said(lambda: s.connect(("127.0.0.1", port)))
 seen = {"connect": begun, "flags": wait(s, 5000)}
 seen["seconds"] = time.monotonic() - start
 seen["collected"] = COLLECT[collector](s)

@@ -29,6 +29,9 @@ extern int __connect(int, const struct sockaddr *, socklen_t);
 extern ssize_t __read(int, void *, size_t);
 extern ssize_t __write(int, const void *, size_t);
 extern ssize_t __send(int, const void *, size_t, int);
+#ifdef __aarch64__ /* a machine younger than this alias */
+#define __send send
+#endif
 extern int __poll(struct pollfd *, nfds_t, int);
 extern int __select(int, fd_set *, fd_set *, fd_set *, struct timeval *);
 extern int __close(int);
