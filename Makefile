@@ -29,7 +29,7 @@ Q := $(if $(filter 1,$(V)),,@)
 # make -s says nothing at all.
 SAY := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),@:,@echo)
 
-WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wpointer-arith -Wno-psabi $(WERROR)
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wpointer-arith -Wno-psabi
 BASE := -std=c11 -D_GNU_SOURCE -Isrc -fPIC -fvisibility=hidden -fno-strict-aliasing -fno-plt -ftls-model=initial-exec \
         -U_FORTIFY_SOURCE -fno-common -MMD -MP
 VERSION := $(shell cat src/version 2>/dev/null)
@@ -66,9 +66,10 @@ $(B)/libresil.map: src/tables/symbols.tbl.h src/tables/time64.tbl.h
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(SAY) "  CC  $<"
-	$(Q)$(CC) $(BASE) $(WARN) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(BASE) $(WARN) $(WERROR) $(CFLAGS) -c -o $@ $<
 
-# Rewritten only when a flag changes; every object depends on it.
+# Rewritten only when a flag changes that an object depends on: not WERROR, so that whoever builds without it does not
+# build anew what stands there, perhaps while programs use it.
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(BASE) $(WARN) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(BASE) $(WARN) $(CFLAGS)' >$@
@@ -79,7 +80,7 @@ $(B)/flags: FORCE
 $(B)/unit/%: tests/unit/%.c $(COMMON) $(B)/flags
 	@mkdir -p $(@D)
 	$(SAY) "  CC  $<"
-	$(Q)$(CC) $(BASE) $(WARN) -I. -pthread $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON)
+	$(Q)$(CC) $(BASE) $(WARN) $(WERROR) -I. -pthread $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON)
 
 unit: $(UNIT)
 	$(Q)for test in $(UNIT); do $$test || exit 1; done

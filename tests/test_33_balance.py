@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Goal: connects to a destination with `endpoints` reach one of them, shared out as `balance` says over all processes; a
-dead one loses its share to the others at once; and the program notices nothing of it."""
+dead one loses its share to the others at once; and the program notices nothing of it.
+
+covers: getpeername
+"""
 
 import collections
 import os
