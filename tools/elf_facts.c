@@ -161,7 +161,8 @@ static void inspect_segments(const struct image *image, struct elf_facts *facts)
         if (segment.type == PT_INTERP) {
             const char *text = part(image, segment.offset, segment.bytes);
             facts->has_interpreter = true;
-            copy_text(facts->interpreter, sizeof facts->interpreter, text ? text : "", text ? segment.bytes : 0);
+            copy_text(facts->interpreter, sizeof facts->interpreter, text ? text : "",
+                      text ? (size_t)segment.bytes : 0);
         } else if (segment.type == PT_NOTE) {
             facts->is_go |= is_go_note(image, &segment);
         } else if (segment.type == PT_DYNAMIC) {

@@ -22,7 +22,7 @@ static _Atomic(struct own *) own; /* made once, by the thread that is first; nev
 static void discard(struct own *made)
 {
     if (made->segment.base)
-        raw_munmap(made->segment.base, made->segment.bytes);
+        raw_munmap(made->segment.base, (size_t)made->segment.bytes);
     raw_munmap(made, sizeof *made);
 }
 
