@@ -126,7 +126,7 @@ class Resil:
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="resil-test-")
-        self.segment = f"/dev/shm/resil-test-{os.getpid()}-{next(_numbers)}"
+        self.first_segment = self.segment = f"/dev/shm/resil-test-{os.getpid()}-{next(_numbers)}"
         self.config_path = None
         self.children = []
         self._sem_ids = set()
@@ -238,10 +238,15 @@ class Resil:
             for stream in (child.stdin, child.stdout, child.stderr):
                 if stream and not stream.closed:
                     stream.close()
-        self.remember_semaphores()
+        # A test may have moved on to further segments, whose names begin like the first one's.
+        first = self.first_segment
+        paths = [self.segment, first, *glob.glob(first + "-*"), *glob.glob(first + ".*"),
+                 *glob.glob(self.segment + ".new-*")]
+        for self.segment in paths:
+            self.remember_semaphores()
         for sem_id in self._sem_ids:
             ctypes.CDLL(None).semctl(sem_id, 0, 0)  # IPC_RMID
-        for path in [self.segment, *glob.glob(self.segment + ".new-*")]:
+        for path in paths:
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
             elif os.path.lexists(path):

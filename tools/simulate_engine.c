@@ -10,6 +10,7 @@
 #include "segment/limit.h"
 #include "segment/registry.h"
 #include "segment/rows.h"
+#include "segment/tally.h"
 #include "simulate.h"
 
 static struct seg_row *row_of(const struct sim *sim)
@@ -398,7 +399,7 @@ void sim_show(const struct sim *sim, FILE *out)
     struct seg_row *row = row_of(sim);
     struct breaker breaker = breaker_unpack(atomic_load(&row->breaker));
     struct window_sum sum;
-    gate_sum(row, &sim->conf, breaker.generation, sim->now_ns, &sum);
+    tally_sum(row, &sim->conf, breaker.generation, sim->now_ns, &sum);
     for (int i = 0; i < COUNTER_COUNT; i++)
         fprintf(out, " %s=%" PRIu64, names[i], atomic_load(&row->counter[i]));
     fprintf(out, " connections=%u queued=%u consecutive_failures=%u window_calls=%u window_failed=%u window_slow=%u",

@@ -10,6 +10,7 @@
 #include "policy/timeout.h"
 #include "print.h"
 #include "segment/gate.h"
+#include "segment/tally.h"
 #include "segment/hist.h"
 #include "segment/learn.h"
 
@@ -107,7 +108,7 @@ static void read_breaker(const struct view_source *source, const struct seg_row 
     out->consecutive_failures = breaker.state == STATE_OPEN ? failures : breaker.consecutive;
     out->probes = count_probes(source, row, breaker.generation, conf);
     if (conf)
-        gate_sum(row, conf, breaker.generation, source->now_ns, &out->window);
+        tally_sum(row, conf, breaker.generation, source->now_ns, &out->window);
     judge_ratio(conf, out);
     read_open(source, conf, &breaker, out);
 }

@@ -54,6 +54,7 @@ struct conn {
     uint32_t row; /* the destination's */
     uint32_t endpoint;
     const struct conf *conf;
+    bool listens; /* the server may speak first: a wait for its first byte is to be noticed; fixed before the connect */
     struct sockaddr_storage asked; /* where the application wanted to go; asked_length 0: it is there */
     uint32_t asked_length;
     struct held held[SLOT_KINDS];
@@ -154,7 +155,8 @@ static inline enum conn_state conn_state(const struct conn *conn)
     return (enum conn_state)atomic_load_explicit(&conn->state, memory_order_acquire);
 }
 
-/* Records whose next wait has to look at the application's array: connected without a byte yet, or parked. */
+/* Records whose next wait has to look at the application's array: connected without a byte yet while the server may
+ * speak first, or parked. */
 extern _Atomic uint32_t conn_curious;
 
 /* conn_move(conn, from, to): the transition; false when somebody else moved first. */
@@ -164,9 +166,9 @@ static inline bool conn_move(struct conn *conn, enum conn_state from, enum conn_
     if (!atomic_compare_exchange_strong_explicit(&conn->state, &expected, to, memory_order_acq_rel,
                                                  memory_order_acquire))
         return false;
-    if (from == CONN_FRESH)
+    if (from == CONN_FRESH && conn->listens)
         atomic_fetch_sub_explicit(&conn_curious, 1, memory_order_relaxed);
-    if (to == CONN_FRESH)
+    if (to == CONN_FRESH && conn->listens)
         atomic_fetch_add_explicit(&conn_curious, 1, memory_order_relaxed);
     return true;
 }

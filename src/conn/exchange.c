@@ -147,13 +147,18 @@ void exchange_read(struct conn *conn, uint64_t bytes)
     }
 }
 
+bool exchange_may_be_greeted(const struct conn *conn)
+{
+    int64_t who = conn->conf->first_byte;
+    uint32_t learned = atomic_load_explicit(&observe_row(conn)->speaks, memory_order_relaxed);
+    return who == FIRST_BYTE_SERVER || (who == FIRST_BYTE_AUTO && learned != SPEAKS_CLIENT);
+}
+
 void exchange_listen(struct conn *conn)
 {
     if (conn_state(conn) != CONN_FRESH)
         return;
-    int64_t who = conn->conf->first_byte;
-    uint32_t learned = atomic_load_explicit(&observe_row(conn)->speaks, memory_order_relaxed);
-    if (who == FIRST_BYTE_SERVER || (who == FIRST_BYTE_AUTO && learned != SPEAKS_CLIENT))
+    if (exchange_may_be_greeted(conn))
         open_exchange(conn, CONN_FRESH, clock_now_ns());
 }
 

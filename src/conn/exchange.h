@@ -17,6 +17,9 @@ void exchange_failed(struct conn *conn, int error);
 void exchange_over(struct conn *conn, int error, uint64_t now_ns);
 void exchange_refused(struct conn *conn, enum observation seen, uint64_t now_ns);
 
+/* exchange_may_be_greeted(conn): whether the server may speak first, as far as is known. */
+bool exchange_may_be_greeted(const struct conn *conn);
+
 /* exchange_listen(conn): the application waits for bytes: on a connection without any yet, a server that speaks first
  * is expected (first_byte), and the exchange opens. */
 void exchange_listen(struct conn *conn);

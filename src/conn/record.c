@@ -6,6 +6,7 @@
 
 #include "conn/attempt.h"
 #include "conn/deadline.h"
+#include "conn/exchange.h"
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/judge.h"
@@ -59,6 +60,7 @@ void record_begin(struct conn *conn, struct attempt *attempt)
     memcpy(conn->held, attempt->held, sizeof conn->held);
     memset(attempt->held, 0, sizeof attempt->held);
     conn->endpoint = attempt->endpoint;
+    conn->listens = exchange_may_be_greeted(conn);
     conn->admission = attempt->admission;
     attempt->admission.lease = 0;
     conn->outer = attempt->outer;

@@ -18,6 +18,9 @@
 
 enum { WINDOW_BUCKETS = 10, WINDOW_COUNT_MAX = 4095 };
 
+/* The bits of a bucket that count failed and slow calls. */
+#define WINDOW_TROUBLE ((1ull << 24) - 1)
+
 struct window_sum {
     uint32_t calls;
     uint32_t failed;

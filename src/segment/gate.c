@@ -3,14 +3,11 @@
 #include "segment/gate.h"
 
 #include "base/clock.h"
-#include "policy/calls.h"
 #include "policy/lease.h"
 #include "segment/events.h"
 #include "segment/learn.h"
 #include "segment/registry.h"
-
-_Static_assert((int)SEG_BUCKETS == (int)WINDOW_BUCKETS, "the row holds the window");
-_Static_assert((int)SEG_CALL_WORDS == (int)CALLS_WORDS, "the row holds the window of calls");
+#include "segment/tally.h"
 
 static struct seg_row *row_of(const struct gate *gate)
 {
@@ -217,125 +214,15 @@ void gate_ticket(const struct gate *gate, struct admission *admission)
     *admission = (struct admission){.ticket = {.generation = now.generation}};
 }
 
-static void sum_calls(const struct seg_row *row, const struct conf *conf, uint32_t generation, struct window_sum *sum)
-{
-    uint64_t failed[CALLS_WORDS], slow[CALLS_WORDS];
-    for (int i = 0; i < CALLS_WORDS; i++) {
-        failed[i] = atomic_load_explicit(&row->call_failed[i], memory_order_relaxed);
-        slow[i] = atomic_load_explicit(&row->call_slow[i], memory_order_relaxed);
-    }
-    uint64_t calls = atomic_load_explicit(&row->calls, memory_order_relaxed);
-    *sum = calls_sum(calls, generation, failed, slow, conf->breaker_window_calls);
-}
-
-void gate_sum(const struct seg_row *row, const struct conf *conf, uint32_t generation, uint64_t now_ns,
-              struct window_sum *sum)
-{
-    if (conf->breaker_window_calls > 0) {
-        sum_calls(row, conf, generation, sum);
-        return;
-    }
-    uint64_t epoch = window_epoch(now_ns, conf->breaker_window_ns);
-    *sum = (struct window_sum){0};
-    for (int i = 0; i < SEG_BUCKETS; i++)
-        window_add_to(sum, atomic_load_explicit(&row->bucket[i], memory_order_relaxed), epoch, generation);
-}
-
-/* After a gap as long as the window every bucket is stale; their short epochs must not come round again. */
-static void advance_window(struct seg_row *row, uint64_t epoch)
-{
-    uint64_t newest = atomic_load_explicit(&row->window_epoch, memory_order_relaxed);
-    if (epoch <= newest || !atomic_compare_exchange_strong(&row->window_epoch, &newest, epoch))
-        return;
-    if (epoch - newest >= SEG_BUCKETS)
-        for (int i = 0; i < SEG_BUCKETS; i++)
-            atomic_store_explicit(&row->bucket[i], 0, memory_order_relaxed);
-}
-
-static void set_bit(_Atomic uint64_t *words, uint32_t bit, bool on)
-{
-    if (on)
-        atomic_fetch_or(&words[bit / 64], 1ull << bit % 64);
-    else
-        atomic_fetch_and(&words[bit / 64], ~(1ull << bit % 64));
-}
-
-/* The window of calls: the word says which bit is ours; a writer that dies before it set the bit leaves the result of
- * the call N before, which the next round repairs. */
-static uint64_t count_in_calls(const struct gate *gate, uint32_t generation, bool failed, bool slow)
-{
-    struct seg_row *row = row_of(gate);
-    uint64_t seen = atomic_load_explicit(&row->calls, memory_order_relaxed);
-    uint64_t next = calls_next(seen, generation);
-    while (!atomic_compare_exchange_weak(&row->calls, &seen, next))
-        next = calls_next(seen, generation);
-    uint32_t bit = calls_bit(next, gate->conf->breaker_window_calls);
-    set_bit(row->call_failed, bit, failed);
-    set_bit(row->call_slow, bit, slow);
-    return next;
-}
-
-/* Returns where the call was counted, for fail_in_window(); never 0. */
-static uint64_t count_in_window(const struct gate *gate, uint32_t generation, bool failed, bool slow, uint64_t now_ns)
-{
-    struct seg_row *row = row_of(gate);
-    if (gate->conf->breaker_window_calls > 0)
-        return count_in_calls(gate, generation, failed, slow);
-    uint64_t epoch = window_epoch(now_ns, gate->conf->breaker_window_ns);
-    advance_window(row, epoch);
-    _Atomic uint64_t *bucket = &row->bucket[epoch % SEG_BUCKETS];
-    uint64_t seen = atomic_load_explicit(bucket, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak(bucket, &seen, window_add(seen, epoch, generation, failed, slow)))
-        ;
-    return epoch + 1;
-}
-
-/* A call that was counted in flight, as slow, has failed. */
-static void fail_in_window(const struct gate *gate, uint32_t generation, uint64_t counted)
-{
-    struct seg_row *row = row_of(gate);
-    int64_t length = gate->conf->breaker_window_calls;
-    if (length > 0) {
-        if (calls_is_kept(atomic_load_explicit(&row->calls, memory_order_relaxed), counted, length))
-            set_bit(row->call_failed, calls_bit(counted, length), true);
-        return;
-    }
-    _Atomic uint64_t *bucket = &row->bucket[(counted - 1) % SEG_BUCKETS];
-    uint64_t seen = atomic_load_explicit(bucket, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak(bucket, &seen, window_fail(seen, counted - 1, generation)))
-        ;
-}
-
-static bool needs_window(const struct conf *conf)
-{
-    return conf->breaker_ratio_ppm > 0 || conf->breaker_errors > 0 || conf->breaker_slow_time_ns > 0;
-}
-
-/* breaker.lumping: whether a failure now counts. lumped = generation:12 | us:52, so that every transition forgets it.
- * Of several failures at once one wins. */
-static bool failure_counts(const struct gate *gate, uint32_t generation, uint64_t now_ns)
-{
-    _Atomic uint64_t *lumped = &row_of(gate)->lumped;
-    const uint64_t time_mask = (1ull << 52) - 1;
-    uint64_t lumping_us = (uint64_t)(gate->conf->breaker_lumping_ns / NS_PER_US);
-    if (gate->conf->breaker_lumping_ns <= 0)
-        return true;
-    uint64_t last = atomic_load_explicit(lumped, memory_order_relaxed);
-    uint64_t now =
-        (uint64_t)(generation & 0xfff) << 52 | ((now_ns / (uint64_t)NS_PER_US + 1) & time_mask); /* never 0 */
-    bool fresh = last == 0 || last >> 52 != now >> 52 || ((now - last) & time_mask) >= lumping_us;
-    return fresh && atomic_compare_exchange_strong(lumped, &last, now);
-}
-
 /* A result in the window, once; one that was counted in flight is only corrected. */
 static void count_result(const struct gate *gate, struct admission *admission, uint32_t generation,
                          enum outcome outcome, bool slow, uint64_t now_ns)
 {
     bool failed = outcome == OUTCOME_FAILURE || outcome == OUTCOME_OVERLOAD;
     if (admission->counted == 0)
-        admission->counted = count_in_window(gate, generation, failed, slow, now_ns);
+        admission->counted = tally_count(row_of(gate), gate->conf, generation, failed, slow, now_ns);
     else if (failed)
-        fail_in_window(gate, generation, admission->counted);
+        tally_fail(row_of(gate), gate->conf, generation, admission->counted);
 }
 
 /* Whoever forced it decides: nothing is counted. */
@@ -357,8 +244,8 @@ void gate_slow(const struct gate *gate, struct admission *admission, uint64_t no
             (probe && (admission->spent || gate->conf->breaker_halfopen != HALFOPEN_STRICT)))
             return;
         if (!probe && admission->counted == 0)
-            admission->counted = count_in_window(gate, now.generation, false, true, now_ns);
-        gate_sum(row, gate->conf, now.generation, now_ns, &sum);
+            admission->counted = tally_count(row, gate->conf, now.generation, false, true, now_ns);
+        tally_sum(row, gate->conf, now.generation, now_ns, &sum);
         struct breaker_step step =
             breaker_result(&now, gate->conf, admission->ticket, OUTCOME_LUMPED, true, &sum, now_ns, random, 0);
         if (!commit(gate, &word, &step, &now))
@@ -386,12 +273,14 @@ void gate_result(const struct gate *gate, struct admission *admission, enum outc
     for (;;) {
         struct breaker now = breaker_unpack(word);
         bool current = now.state == STATE_CLOSED && now.generation == admission->ticket.generation;
-        if (current && !counted && outcome == OUTCOME_FAILURE && !failure_counts(gate, now.generation, now_ns))
+        if (current && !counted && outcome == OUTCOME_FAILURE &&
+            !tally_is_fresh(row, gate->conf, now.generation, now_ns))
             outcome = OUTCOME_LUMPED;
-        if (current && outcome != OUTCOME_IGNORED && needs_window(gate->conf)) {
+        if (current && outcome != OUTCOME_IGNORED && tally_is_wanted(gate->conf)) {
             if (!counted && outcome != OUTCOME_LUMPED)
                 count_result(gate, admission, now.generation, outcome, slow, now_ns);
-            gate_sum(row, gate->conf, now.generation, now_ns, &sum);
+            if (outcome != OUTCOME_SUCCESS || !tally_is_clean(row, gate->conf))
+                tally_sum(row, gate->conf, now.generation, now_ns, &sum);
         }
         counted |= current;
         struct breaker_step step =

@@ -59,10 +59,6 @@ void gate_reset(const struct gate *gate);
  * nothing is counted. */
 void gate_force(const struct gate *gate, enum state state);
 
-/* gate_sum(row, conf, now_ns, sum): the window as a reader sees it. */
-void gate_sum(const struct seg_row *row, const struct conf *conf, uint32_t generation, uint64_t now_ns,
-              struct window_sum *sum);
-
 /* Why and when (wall clock, ms) the breaker entered its state, and after how many consecutive failures it opened; for
  * display. */
 enum reason gate_reason(const struct seg_row *row, uint64_t *wall_ms, uint32_t *failures);
