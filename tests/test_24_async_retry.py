@@ -198,3 +198,26 @@ def test_a_loop_waits_for_its_turn(resil, hold):
     turns = [loop(resil, hold.port, how) for how in ("poll", "edge")]
     seconds = sorted(result(resil, child)["seconds"] for child in turns)
     assert seconds[0] >= 0.5 and seconds[1] >= 1.5, seconds
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_the_next_attempt_goes_to_another_endpoint_at_once(resil, dead, hold, how):
+    """Within one connect call, on the same descriptor, without a back-off; the program sees the address that it asked
+    for."""
+    resil.config(f"[destination backend]\nmatch = {HOST}:{dead.port}\nendpoints = {HOST}:{dead.port}, {HOST}:{hold.port}\n"
+                 f"{RETRY.replace('40', '2').replace('100ms', '10s').replace('retry.max', '')}retry.max = 10s\n")
+    got = result(resil, loop(resil, dead.port, how))
+    assert (got["result"], got["answer"], got["peer"]) == (0, "x", dead.port), got
+    assert got["seconds"] < 0.5 and got["seen"] in ([[4]], [[1, 0]]), got
+    counters = resil.counters("backend")
+    assert (counters["attempts"], counters["retries"], counters["retries_ok"]) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_breaker_outside_is_told_once(resil, dead, how):
+    resil.config(f"[destination backend]\nmatch = {HOST}:{dead.port}\norder = breaker-outside-retry\n"
+                 + RETRY.replace("40", "3").replace("breaker.failures = off", "breaker.failures = 2"))
+    for state in ("closed", "open"):
+        assert result(resil, loop(resil, dead.port, how))["result"] == "ECONNREFUSED"
+        assert resil.row("backend")["state"] == state
+    assert resil.counters("backend")["attempts"] == 6
