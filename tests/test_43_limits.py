@@ -317,3 +317,24 @@ def test_a_refusal_may_be_slow(resil, hold):
     assert puppet.do("n = socket.socket(); n.setblocking(False); t = time.monotonic()") == "ok"
     assert puppet.do("n.connect((HOST, PORT))") == "ECONNREFUSED"
     assert puppet.get("time.monotonic() - t") < 0.3
+
+
+# ---- RESIL_DISABLE
+
+
+def test_one_pattern_can_be_switched_off(resil, dead, hold):
+    config(resil, hold.port, "rate.limit = 1/h", "rate.burst = 1")
+    limited, free = resil.puppet(hold.port), resil.puppet(hold.port, env={"RESIL_DISABLE": "retry,rate"})
+    assert [limited.do("connect()") for _ in range(2)] == ["ok", "ECONNREFUSED"]
+    assert [free.do("connect()") for _ in range(3)] == ["ok"] * 3
+    config(resil, dead.port, *RETRIES)
+    resil.segment += "-b"
+    off = resil.run(["/usr/bin/python3", "-c", ORDER, str(dead.port)], env={"RESIL_DISABLE": "retry"})
+    assert off.out.strip() == b"ECONNREFUSED" and resil.counters("backend")["attempts"] == 1
+
+
+def test_an_unknown_pattern_is_told(resil, hold):
+    config(resil, hold.port)
+    result = resil.run(["/usr/bin/python3", "-c", ORDER, str(hold.port)],
+                       env={"RESIL_DISABLE": "breakers", "RESIL_LOG": "stderr"})
+    assert b"got `breakers'" in result.err and b"bulkhead" in result.err

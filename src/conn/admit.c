@@ -182,7 +182,8 @@ static enum verdict take_turn(struct attempt *attempt)
         attempt->turn_ns = due ? 0 : attempt->turn_ns;
         return due ? VERDICT_ADMIT : VERDICT_WAIT;
     }
-    if (attempt->queued || conf->rate_limit <= 0 || conf->rate_unit != RATE_CONNECTIONS ||
+    if (attempt->queued || conf->rate_limit <= 0 || (host.disabled & DISABLE_RATE) ||
+        conf->rate_unit != RATE_CONNECTIONS ||
         !account_find(conf->rate_per, ACCOUNT_OF_CONNECTIONS, attempt->row, attempt->name, &account))
         return VERDICT_ADMIT;
     struct rate_step step = pace_turn(&account, conf, attempt->now_ns, may_wait);

@@ -88,20 +88,31 @@ void host_log(const char *format, ...)
     }
 }
 
-static uint32_t parse_disable(const char *text)
+/* 0: no such pattern. */
+static uint32_t pattern_of(const char *word, size_t length)
 {
     static const struct {
         const char *name;
         uint32_t mask;
     } patterns[] = {{"all", DISABLE_ALL},           {"1", DISABLE_ALL},           {"breaker", DISABLE_BREAKER},
                     {"bulkhead", DISABLE_BULKHEAD}, {"timeout", DISABLE_TIMEOUT}, {"chaos", DISABLE_CHAOS},
-                    {"exec", DISABLE_EXEC}};
+                    {"retry", DISABLE_RETRY},       {"rate", DISABLE_RATE},       {"exec", DISABLE_EXEC}};
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
+        if (strlen(patterns[i].name) == length && memcmp(word, patterns[i].name, length) == 0)
+            return patterns[i].mask;
+    return 0;
+}
+
+static uint32_t parse_disable(const char *text)
+{
     uint32_t mask = 0;
     while (text && *text) {
         size_t length = strcspn(text, ", ");
-        for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
-            if (strlen(patterns[i].name) == length && memcmp(text, patterns[i].name, length) == 0)
-                mask |= patterns[i].mask;
+        uint32_t pattern = pattern_of(text, length);
+        if (length > 0 && pattern == 0)
+            host_log("RESIL_DISABLE: got `%.*s', want all, or any of breaker bulkhead timeout chaos retry rate exec",
+                     (int)length, text);
+        mask |= pattern;
         text += length + (text[length] != '\0');
     }
     return mask;
@@ -153,11 +164,11 @@ void host_init(const char *argv0, char **environment)
         return;
     }
     learn_program(argv0);
+    host.log_env = keep_env(environment, "RESIL_LOG");
     host.disabled = parse_disable(find_env(environment, "RESIL_DISABLE"));
     host.inert = (host.disabled & DISABLE_ALL) == DISABLE_ALL;
     if (host.inert)
         return;
-    host.log_env = keep_env(environment, "RESIL_LOG");
     host.config_env = keep_path(environment, "RESIL_CONFIG");
     host.rules_env = keep_env(environment, "RESIL_RULES");
     host.segment_env = keep_env(environment, "RESIL_SEGMENT");

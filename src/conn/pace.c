@@ -29,7 +29,7 @@ void pace_open(struct conn *conn, const char *name)
 {
     const struct conf *conf = conn->conf;
     bool slots = conf->bulkhead_unit == BULKHEAD_EXCHANGE && limit_now(seg_row(&host.segment, conn->row), conf) > 0;
-    bool rate = conf->rate_unit != RATE_CONNECTIONS && conf->rate_limit > 0;
+    bool rate = conf->rate_unit != RATE_CONNECTIONS && conf->rate_limit > 0 && !(host.disabled & DISABLE_RATE);
     if (slots && account_find(conf->bulkhead_per, ACCOUNT_OF_EXCHANGES, conn->row, name, &conn->slot_account))
         conn->paced |= PACE_SLOT;
     if (rate && account_find(conf->rate_per, ACCOUNT_OF_CONNECTIONS, conn->row, name, &conn->rate_account))

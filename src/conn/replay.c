@@ -26,7 +26,8 @@
 void replay_start(struct conn *conn, const struct attempt *attempt)
 {
     const struct conf *conf = conn->conf;
-    if (!conf->retry_replay || conf->retry_attempts < 2 || conf->mode != MODE_ENFORCE || !attempt->blocking)
+    if (!conf->retry_replay || conf->retry_attempts < 2 || conf->mode != MODE_ENFORCE || !attempt->blocking ||
+        (host.disabled & DISABLE_RETRY))
         return;
     conn->call = *attempt;
     memset(conn->call.held, 0, sizeof conn->call.held);
