@@ -17,6 +17,12 @@ static _Atomic uint64_t bound_ns = UINT64_MAX;    /* any thread lowers; deadline
 static _Atomic uint64_t shortest_ns = UINT64_MAX; /* any thread lowers, never raised */
 
 #define OFF_RETRY_NS 100000000ull
+#define LOOK_NS      10000000ull /* longer than a look at all records takes */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 static void lower(_Atomic uint64_t *value, uint64_t to)
 {
@@ -58,8 +64,10 @@ void deadline_fire(uint64_t now_ns)
     uint64_t reached = atomic_load(&bound_ns);
     if (now_ns < reached)
         return;
-    /* Whoever arms from here on lowers UINT64_MAX again and is not lost. */
-    atomic_compare_exchange_strong(&bound_ns, &reached, UINT64_MAX);
+    /* Whoever arms from here on lowers it and is not lost; a thread that goes to sleep before this look is over looks
+     * again soon, and so does the next one if this thread is ended in the middle of it. */
+    uint64_t look_ns = now_ns + LOOK_NS, next_ns = UINT64_MAX;
+    atomic_compare_exchange_strong(&bound_ns, &reached, look_ns);
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
         if (park_is_due(conn, now_ns) && !pace_again(conn, now_ns) && !pending_due(conn, now_ns))
             park_end(conn);
@@ -68,8 +76,10 @@ void deadline_fire(uint64_t now_ns)
         uint64_t deadline_ns = timer_next_ns(conn);
         uint64_t parked_ns = atomic_load_explicit(&conn->parked_ns, memory_order_relaxed);
         if (deadline_ns) /* one that is due but not fired (the kill switch is on) must not spin */
-            lower(&bound_ns, deadline_ns > now_ns ? deadline_ns : now_ns + OFF_RETRY_NS);
+            next_ns = earlier(next_ns, deadline_ns > now_ns ? deadline_ns : now_ns + OFF_RETRY_NS);
         if (parked_ns)
-            lower(&bound_ns, parked_ns);
+            next_ns = earlier(next_ns, parked_ns);
     }
+    if (!atomic_compare_exchange_strong(&bound_ns, &look_ns, next_ns))
+        lower(&bound_ns, next_ns);
 }
