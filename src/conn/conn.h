@@ -116,7 +116,8 @@ struct conn {
     _Atomic uint32_t injected;  /* what happens next to this call is our own doing */
     _Atomic uint32_t delayed;   /* bit 0..2: connect, read, write of the current exchange had their latency */
     /* The one epoll registration that parking can take back and restore (conn/park.h). */
-    _Atomic int32_t epoll_fd; /* + 1; 0 = none, -1 = several, or of a kind that is not parked */
+    _Atomic int32_t epoll_fd;     /* + 1; 0 = none, -1 = several, or of a kind that is not parked */
+    _Atomic int32_t epoll_target; /* the descriptor that is registered: one of several of the socket */
     _Atomic uint32_t epoll_events;
     _Atomic uint64_t epoll_data;
 };

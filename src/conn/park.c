@@ -7,7 +7,9 @@
 #include "base/clock.h"
 #include "conn/conn.h"
 #include "conn/deadline.h"
+#include "conn/kernel.h"
 #include "conn/pending.h"
+#include "conn/registration.h"
 #include "real/raw.h"
 
 enum { EPOLL_NONE = 0, EPOLL_SEVERAL = -1 };
@@ -19,17 +21,71 @@ static long control(const struct conn *conn, int operation, int fd)
     return raw_syscall(SYS_epoll_ctl, atomic_load(&conn->epoll_fd) - 1, operation, fd, (long)&event, 0, 0);
 }
 
-bool park_begin(struct conn *conn, int fd, uint64_t until_ns)
+static void record(struct conn *conn, int epfd, int fd, const struct epoll_event *event)
+{
+    bool plain = park_epoll_is_plain(event->events);
+    atomic_store(&conn->epoll_target, fd);
+    atomic_store(&conn->epoll_events, event->events);
+    atomic_store(&conn->epoll_data, event->data.u64);
+    atomic_store(&conn->epoll_fd, plain ? epfd + 1 : EPOLL_SEVERAL);
+}
+
+/* The thread that entered a wait for the set last, as an address of its own. One that is not the caller may be asleep
+ * there, for as long as it knew of no deadline. */
+enum { WAITERS = 4096 };
+static _Atomic(const char *) waiter[WAITERS]; /* any thread writes */
+static __thread char here;
+
+void park_wait_enter(int epfd)
+{
+    atomic_store_explicit(&waiter[(unsigned)epfd % WAITERS], &here, memory_order_relaxed);
+}
+
+static bool sleeps_elsewhere(int epfd)
+{
+    const char *thread = atomic_load_explicit(&waiter[(unsigned)epfd % WAITERS], memory_order_relaxed);
+    return thread && thread != &here;
+}
+
+/* A registration from before the record. */
+static void look_back(struct conn *conn, int fd)
+{
+    int epfd;
+    struct epoll_event event;
+    enum registration found = registration_find(fd, &epfd, &event);
+    if (found == REGISTRATION_FOUND)
+        record(conn, epfd, fd, &event);
+    else if (found == REGISTRATION_UNKNOWN)
+        atomic_store(&conn->epoll_fd, EPOLL_SEVERAL);
+}
+
+static bool begin(struct conn *conn, uint64_t until_ns)
 {
     int32_t epoll_fd = atomic_load(&conn->epoll_fd);
     if (epoll_fd == EPOLL_SEVERAL)
         return false;
-    if (epoll_fd > EPOLL_NONE && control(conn, EPOLL_CTL_DEL, fd) != 0)
+    if (!park_holds(conn) && epoll_fd > EPOLL_NONE &&
+        control(conn, EPOLL_CTL_DEL, atomic_load(&conn->epoll_target)) != 0)
         return false;
     if (atomic_exchange(&conn->parked_ns, until_ns) == 0)
         atomic_fetch_add(&conn_curious, 1);
     deadline_lower(until_ns);
     return true;
+}
+
+bool park_extend(struct conn *conn, int fd, uint64_t until_ns)
+{
+    if (atomic_load(&conn->epoll_fd) == EPOLL_NONE)
+        look_back(conn, fd);
+    return begin(conn, until_ns);
+}
+
+bool park_begin(struct conn *conn, int fd, uint64_t until_ns)
+{
+    if (atomic_load(&conn->epoll_fd) == EPOLL_NONE)
+        look_back(conn, fd);
+    int32_t epoll_fd = atomic_load(&conn->epoll_fd);
+    return !(epoll_fd > EPOLL_NONE && sleeps_elsewhere(epoll_fd - 1)) && begin(conn, until_ns);
 }
 
 bool park_holds(const struct conn *conn)
@@ -55,8 +111,22 @@ void park_end(struct conn *conn)
     if (atomic_exchange(&conn->parked_ns, 0) == 0)
         return;
     atomic_fetch_sub(&conn_curious, 1);
-    if (atomic_load(&conn->epoll_fd) > EPOLL_NONE)
-        control(conn, EPOLL_CTL_ADD, atomic_load(&conn->fd));
+    int fd = atomic_load(&conn->epoll_target);
+    /* Closed behind our back, the number may be somebody else's. */
+    if (atomic_load(&conn->epoll_fd) > EPOLL_NONE && kernel_cookie(fd) == conn->cookie)
+        control(conn, EPOLL_CTL_ADD, fd);
+}
+
+void park_give_up(struct conn *conn)
+{
+    pending_abort(conn);
+    park_end(conn);
+}
+
+void park_drop(struct conn *conn)
+{
+    if (atomic_exchange(&conn->parked_ns, 0) != 0)
+        atomic_fetch_sub(&conn_curious, 1);
 }
 
 bool park_epoll_is_plain(uint32_t events)
@@ -90,47 +160,63 @@ bool park_is_shared(const struct conn *conn)
            atomic_load_explicit(&waiting[(unsigned)(epoll_fd - 1) % SETS], memory_order_relaxed) > 1;
 }
 
-static void record(struct conn *conn, int epfd, const struct epoll_event *event)
+/* Whether the set would take the descriptor; it is in none. Else the errno. */
+static int refusal(int epfd, int fd)
 {
-    bool plain = park_epoll_is_plain(event->events);
-    atomic_store(&conn->epoll_events, event->events);
-    atomic_store(&conn->epoll_data, event->data.u64);
-    atomic_store(&conn->epoll_fd, plain ? epfd + 1 : EPOLL_SEVERAL);
+    struct epoll_event none = {0};
+    long result = raw_syscall(SYS_epoll_ctl, epfd, EPOLL_CTL_DEL, fd, (long)&none, 0, 0);
+    return result == 0 || result == -ENOENT ? 0 : (int)-result;
 }
 
-bool park_epoll_ctl(struct conn *conn, int epfd, int operation, const struct epoll_event *event, int *result)
+/* What cannot be kept back: a second set or descriptor, a kind of its own, a set that another thread sleeps on. */
+static bool can_keep(const struct conn *conn, int epfd, int fd, const struct epoll_event *event)
 {
     int32_t known = atomic_load(&conn->epoll_fd);
-    if (!park_holds(conn) || (known > EPOLL_NONE && known != epfd + 1))
-        return false;
-    bool registered = known == epfd + 1;
-    if (operation != EPOLL_CTL_DEL && !park_epoll_is_plain(event->events)) {
-        pending_abort(conn); /* such a registration cannot be kept back */
-        park_end(conn);
-        return false;
+    bool other = known != EPOLL_NONE && (known != epfd + 1 || fd != atomic_load(&conn->epoll_target));
+    return !other && park_epoll_is_plain(event->events) && !sleeps_elsewhere(epfd);
+}
+
+static int keep(struct conn *conn, int epfd, int operation, int fd, const struct epoll_event *event)
+{
+    bool registered = atomic_load(&conn->epoll_fd) == epfd + 1 && fd == atomic_load(&conn->epoll_target);
+    int error = operation == EPOLL_CTL_ADD && registered    ? EEXIST
+                : operation != EPOLL_CTL_ADD && !registered ? ENOENT
+                : operation == EPOLL_CTL_ADD                ? refusal(epfd, fd)
+                                                            : 0;
+    if (error) {
+        errno = error;
+        return -1;
     }
-    *result = 0;
-    if (operation == EPOLL_CTL_ADD && !registered) {
-        record(conn, epfd, event);
-    } else if (operation == EPOLL_CTL_MOD && registered) {
-        record(conn, epfd, event);
-    } else if (operation == EPOLL_CTL_DEL && registered) {
+    if (operation == EPOLL_CTL_DEL)
         atomic_store(&conn->epoll_fd, EPOLL_NONE);
-    } else {
-        errno = operation == EPOLL_CTL_ADD ? EEXIST : ENOENT;
-        *result = -1;
+    else
+        record(conn, epfd, fd, event);
+    return 0;
+}
+
+bool park_epoll_ctl(struct conn *conn, int epfd, int operation, int fd, const struct epoll_event *event, int *result)
+{
+    bool changes = operation == EPOLL_CTL_ADD || operation == EPOLL_CTL_MOD;
+    if (!park_holds(conn) || (!changes && operation != EPOLL_CTL_DEL) ||
+        (changes && !kernel_readable(event, (unsigned)sizeof *event)))
+        return false;
+    if (changes && !can_keep(conn, epfd, fd, event)) {
+        park_give_up(conn);
+        return false;
     }
+    *result = keep(conn, epfd, operation, fd, event);
     return true;
 }
 
-void park_registered(struct conn *conn, int epfd, int operation, const struct epoll_event *event)
+void park_registered(struct conn *conn, int epfd, int operation, int fd, const struct epoll_event *event)
 {
     int32_t known = atomic_load(&conn->epoll_fd);
+    bool same = known == epfd + 1 && fd == atomic_load(&conn->epoll_target);
     if (operation == EPOLL_CTL_DEL) {
-        if (known == epfd + 1)
+        if (same)
             atomic_store(&conn->epoll_fd, EPOLL_NONE);
-    } else if (known == EPOLL_NONE || known == epfd + 1) {
-        record(conn, epfd, event);
+    } else if (known == EPOLL_NONE || same) {
+        record(conn, epfd, fd, event);
     } else {
         atomic_store(&conn->epoll_fd, EPOLL_SEVERAL);
     }

@@ -107,7 +107,7 @@ bool pending_retry(struct conn *conn, int fd, int error, enum observation seen)
     call->now_ns = clock_now_ns();
     call->error = error;
     if (conn_state(conn) != CONN_CONNECTING || park_is_shared(conn) || !retry_next(call, error, &wait_ns) ||
-        !park_begin(conn, fd, call->now_ns + wait_ns)) {
+        !park_extend(conn, fd, call->now_ns + wait_ns)) {
         atomic_store(&conn->pending, PENDING_NONE);
         if (conn_state(conn) == CONN_CONNECTING)
             conn->outer = 0; /* the failure is the whole call's: the breaker hears of it by track_connect_failed() */

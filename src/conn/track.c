@@ -309,6 +309,7 @@ static struct closing begin_closing(struct conn *conn, int fd)
     judge(conn);
     conn_move(conn, conn_state(conn), CONN_ENDED);
     timer_stop(conn);
+    park_drop(conn);
     atomic_store(&conn->fd, fd);
     atomic_store(&conn->started_ns, clock_now_ns());
     atomic_fetch_add(&closing_now, 1);
@@ -403,6 +404,7 @@ void track_after_fork(void)
         atomic_store(&conn->seen_out, 0); /* the parent tells of those before */
         atomic_store(&conn->seen_in, 0);
         pending_after_fork(conn);
+        park_drop(conn); /* the set is the parent's as well, who puts it back */
         conn->admission.lease = 0;
         atomic_store(&conn->admission_open, 0);
         atomic_store(&conn->judging, JUDGE_NOTHING);

@@ -65,9 +65,10 @@ static bool withheld(const struct transfer *transfer)
     struct conn *conn = transfer->conn;
     if (!park_holds(conn) || (atomic_load(&conn->blocking) && !transfer->dontwait))
         return false;
-    if (park_is_due(conn, clock_now_ns())) {
+    uint64_t now_ns = clock_now_ns();
+    if (park_is_due(conn, now_ns) && !pending_due(conn, now_ns)) {
         park_end(conn);
-        return false;
+        return poisoned(conn, transfer->fd);
     }
     errno = EAGAIN;
     return true;

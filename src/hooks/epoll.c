@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "conn/park.h"
 #include "conn/exchange.h"
+#include "conn/registration.h"
 #include "conn/wait.h"
 #include "hooks/hook.h"
 
@@ -13,13 +14,17 @@ HOOK int epoll_ctl(int epfd, int operation, int fd, struct epoll_event *event)
 {
     struct conn *conn = conn_of(fd);
     int result;
-    if (!conn)
-        return real.epoll_ctl(epfd, operation, fd, event);
-    if (park_epoll_ctl(conn, epfd, operation, event, &result))
+    if (!conn) {
+        result = real.epoll_ctl(epfd, operation, fd, event);
+        if (result == 0 && operation != EPOLL_CTL_DEL)
+            registration_note(epfd, fd);
+        return result;
+    }
+    if (park_epoll_ctl(conn, epfd, operation, fd, event, &result))
         return result;
     result = real.epoll_ctl(epfd, operation, fd, event);
     if (result == 0) {
-        park_registered(conn, epfd, operation, event);
+        park_registered(conn, epfd, operation, fd, event);
         if (operation != EPOLL_CTL_DEL && (event->events & EPOLLIN))
             exchange_listen(conn);
     }
@@ -30,6 +35,7 @@ HOOK int epoll_wait(int epfd, struct epoll_event *events, int count, int timeout
 {
     struct wait wait;
     int result;
+    park_wait_enter(epfd);
     if (!wait_watching())
         return real.epoll_wait(epfd, events, count, timeout);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
@@ -45,6 +51,7 @@ HOOK int epoll_pwait(int epfd, struct epoll_event *events, int count, int timeou
 {
     struct wait wait;
     int result;
+    park_wait_enter(epfd);
     if (!wait_watching())
         return real.epoll_pwait(epfd, events, count, timeout, mask);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
@@ -62,6 +69,7 @@ HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const str
     struct wait wait;
     int64_t timeout_ns;
     int result;
+    park_wait_enter(epfd);
     if (!wait_watching() || !wait_ns(timeout, &timeout_ns))
         return real.epoll_pwait2(epfd, events, count, timeout, mask);
     wait_start(&wait, timeout_ns);

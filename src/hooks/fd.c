@@ -10,6 +10,8 @@
 
 #include "conn/block.h"
 #include "conn/lineage.h"
+#include "conn/park.h"
+#include "conn/pending.h"
 #include "conn/track.h"
 #include "hooks/fd.h"
 #include "hooks/hook.h"
@@ -113,6 +115,11 @@ HOOK int shutdown(int fd, int how)
     if (conn && how != SHUT_WR)
         atomic_store(&conn->own_shutdown, 1);
     bool pending = conn && conn_state(conn) == CONN_CONNECTING && !track_settle(conn, fd);
+    if (pending && pending_holds(conn)) {
+        track_cancelled(conn); /* in the kernel there is nothing to end */
+        park_end(conn);
+        return 0;
+    }
     int result = real.shutdown(fd, how);
     if (pending && result == 0 && how != SHUT_WR)
         track_cancelled(conn);

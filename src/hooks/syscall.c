@@ -14,6 +14,8 @@
 
 #include "base/clock.h"
 #include "conn/kernel.h"
+#include "conn/park.h"
+#include "conn/pending.h"
 #include "conn/transfer.h"
 #include "conn/uring.h"
 #include "conn/wait.h"
@@ -206,7 +208,7 @@ static long send_out(const struct call *call)
     return fastopen_sendmsg((int)a[0], (const struct msghdr *)a[1], (int)a[2]);
 }
 
-/* poll and epoll, whose timeout is in ms at a[at]. */
+/* poll while nothing is parked; its timeout is in ms at a[at]. */
 static __attribute__((unused)) long wait_in_slices(struct call *call, int at)
 {
     struct wait wait;
@@ -219,6 +221,27 @@ static __attribute__((unused)) long wait_in_slices(struct call *call, int at)
         call->a[at] = wait_slice_ms(&wait);
         result = make(call);
     } while (result == 0 && wait_again(&wait));
+    return result;
+}
+
+/* A set: what is parked is in none; a failure that is followed by another attempt is taken back. */
+static long wait_for_set(struct call *call)
+{
+    struct wait wait;
+    long result;
+    int epfd = (int)call->a[0], timeout = (int)call->a[3];
+    park_wait_enter(epfd);
+    if (!wait_watching())
+        return make(call);
+    wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
+    park_wait_begin(epfd);
+    do {
+        call->a[3] = wait_slice_ms(&wait);
+        result = make(call);
+        if (result > 0)
+            result = wait_epoll_filter(epfd, (struct epoll_event *)call->a[1], (int)result);
+    } while (result == 0 && wait_again(&wait));
+    park_wait_end(epfd);
     return result;
 }
 
@@ -352,11 +375,13 @@ static long dispatch(struct call *call)
         return conn_of((int)a[2]) ? transmit(call, (int)a[2]) : receive(call, (int)a[0]);
 #ifdef SYS_poll
     case SYS_poll:
+        if (wait_curious() || atomic_load(&pending_calls) > 0)
+            return poll((struct pollfd *)a[0], (nfds_t)a[1], (int)a[2]);
         return wait_in_slices(call, 2);
     case SYS_epoll_wait:
 #endif
     case SYS_epoll_pwait:
-        return wait_in_slices(call, 3);
+        return wait_for_set(call);
 #ifdef SYS_socketcall
     case SYS_socketcall:
         return socketcall(call);

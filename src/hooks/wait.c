@@ -227,9 +227,26 @@ static __attribute__((noinline)) int watched_select(int count, fd_set *in, fd_se
     return result;
 }
 
+/* More descriptors than we can keep: how far the program's sets go only the kernel knows. What is parked among them
+ * fails. */
+static SLOW void unpark_wide(int count, fd_set *const sets[3])
+{
+    for (int fd = conn_next_tracked(0, (unsigned)count - 1); fd >= 0;
+         fd = conn_next_tracked((unsigned)fd + 1, (unsigned)count - 1)) {
+        struct conn *conn = conn_of(fd);
+        for (int i = 0; conn && park_holds(conn) && i < 3; i++) {
+            const unsigned char *byte = (const unsigned char *)sets[i] + fd / 8;
+            if (sets[i] && kernel_readable(byte, 1) && (*byte >> fd % 8 & 1))
+                park_give_up(conn);
+        }
+    }
+}
+
 HOOK int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
 {
     int64_t timeout_ns = -1;
+    if (wait_curious() && count > SELECT_FDS)
+        unpark_wide(count, (fd_set *const[]){in, out, except});
     if (!wait_watching() || count <= 0 || count > SELECT_FDS ||
         (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)))
         return real.select(count, in, out, except, timeout);
@@ -258,6 +275,8 @@ HOOK int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struc
                  const sigset_t *mask)
 {
     int64_t timeout_ns;
+    if (wait_curious() && count > SELECT_FDS)
+        unpark_wide(count, (fd_set *const[]){in, out, except});
     if (!wait_watching() || count <= 0 || count > SELECT_FDS ||
         (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)) || !wait_ns(timeout, &timeout_ns))
         return real.pselect(count, in, out, except, timeout, mask);
