@@ -259,17 +259,17 @@ os._exit(0)
 
 
 def test_a_wide_select(resil, hold):
-    """More descriptors than an fd_set has."""
+    """More descriptors than an fd_set has: what waits is left out of them as well."""
     queued = Queued(resil, hold, r"""
 begun = begin(s)
 bits = (ctypes.c_uint8 * 1024)()
 bits[s.fileno() // 8] |= 1 << s.fileno() % 8
 class Time(ctypes.Structure):
     _fields_ = [("s", ctypes.c_long), ("us", ctypes.c_long)]
-n = libc.select(4096, None, bits, None, ctypes.byref(Time(3, 0)))
+n = libc.select(4096, None, bits, None, ctypes.byref(Time(0, 300000)))
 tell(begun=begun, n=n, outcome=outcome(s))
 """, expect_queued=False)
-    assert queued.result() == [{"begun": "EINPROGRESS", "n": 1, "outcome": "ECONNREFUSED"}]
+    assert queued.result() == [{"begun": "EINPROGRESS", "n": 0, "outcome": "ok"}]  # no error either, so far
 
 
 def test_a_crowded_poll(resil, hold):

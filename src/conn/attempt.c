@@ -37,9 +37,11 @@ static bool readable_address(const struct sockaddr *addr, socklen_t length)
 
 static bool is_tcp(int fd)
 {
+    enum { MPTCP = 262 }; /* IPPROTO_MPTCP: several TCP connections that are one */
     int protocol = 0;
     unsigned length = sizeof protocol;
-    return raw_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 && protocol == IPPROTO_TCP;
+    return raw_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
+           (protocol == IPPROTO_TCP || protocol == MPTCP);
 }
 
 static bool is_stream(int fd)

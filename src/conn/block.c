@@ -21,6 +21,7 @@
 #define TOLERANCE_NS 20000000
 
 _Atomic uint32_t block_used;
+static _Atomic uint32_t low_water_used; /* any thread: 0 -> 1 */
 
 static int64_t shorter(int64_t a_ns, int64_t b_ns)
 {
@@ -41,14 +42,23 @@ static int connect_expired(struct conn *conn, int fd)
 }
 
 /* One try with the rest of the time. *again: an interrupted or resumed connect goes on. */
-static int try_connect(int fd, const struct sockaddr *addr, socklen_t length, int64_t rest_ns, int64_t app_ns)
+static int try_connect(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length, int64_t rest_ns,
+                       int64_t app_ns)
 {
+    atomic_store(&conn->app_send_ns, app_ns);
+    atomic_store(&conn->send_limited, 1);
     kernel_set_timeout(fd, SO_SNDTIMEO, shorter(rest_ns, app_ns));
     int result = real.connect(fd, addr, length);
     int saved = errno;
-    kernel_set_timeout(fd, SO_SNDTIMEO, app_ns);
+    block_mend(conn, fd);
     errno = saved;
     return result;
+}
+
+void block_mend_now(struct conn *conn, int fd)
+{
+    if (atomic_exchange(&conn->send_limited, 0))
+        kernel_set_timeout(fd, SO_SNDTIMEO, atomic_load(&conn->app_send_ns));
 }
 
 int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length, int64_t limit_ns)
@@ -56,6 +66,7 @@ int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, sockle
     uint64_t slow_ns = atomic_load(&conn->slow_at_ns);
     if (limit_ns <= 0 && slow_ns == 0)
         return real.connect(fd, addr, length);
+    block_mend(conn, fd);
     int64_t app_ns = kernel_get_timeout(fd, SO_SNDTIMEO);
     uint64_t end_ns = limit_ns > 0 ? clock_now_ns() + (uint64_t)limit_ns : UINT64_MAX / 4;
     bool resumed = false; /* EISCONN then is the success of the call before */
@@ -64,7 +75,7 @@ int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, sockle
         if (now_ns >= end_ns)
             return connect_expired(conn, fd);
         bool looks = app_ns == 0 && slow_ns > now_ns && slow_ns < end_ns; /* once more, when it has become slow */
-        int result = try_connect(fd, addr, length, (int64_t)((looks ? slow_ns : end_ns) - now_ns), app_ns);
+        int result = try_connect(conn, fd, addr, length, (int64_t)((looks ? slow_ns : end_ns) - now_ns), app_ns);
         if (result == 0 || (errno == EISCONN && resumed))
             return 0;
         resumed = true;
@@ -117,6 +128,7 @@ static _Atomic uint32_t *lent_flag(const struct conn *conn)
 void block_lend(struct conn *conn, int fd)
 {
     _Atomic uint32_t *flag = lent_flag(conn);
+    block_mend(conn, fd);
     if (atomic_exchange(&conn->receive_limit_ns, 0) <= 0)
         return;
     /* Before the option goes: whoever finds it gone finds out why. */
@@ -160,6 +172,19 @@ void block_app_timeout(struct conn *conn, int fd)
         set_limit(conn, fd, limit_ns);
 }
 
+void block_low_water(void)
+{
+    atomic_store_explicit(&low_water_used, 1, memory_order_relaxed);
+}
+
+static bool waits_for_several(int fd)
+{
+    int low = 1;
+    unsigned length = sizeof low;
+    return __builtin_expect(atomic_load_explicit(&low_water_used, memory_order_relaxed) != 0, 0) &&
+           raw_getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, &length) == 0 && low > 1;
+}
+
 void block_read_begin(struct conn *conn, int fd, bool dontwait, struct block_read *state)
 {
     *state = (struct block_read){0};
@@ -175,6 +200,10 @@ void block_read_begin(struct conn *conn, int fd, bool dontwait, struct block_rea
         return;
     state->start_ns = clock_now_ns();
     state->limit_ns = limit_ns;
+    if (waits_for_several(fd)) {
+        block_read_unbounded(conn, fd, state);
+        return;
+    }
     if (!deadline_ns)
         return;
     int64_t rest_ns = (int64_t)(deadline_ns - state->start_ns);

@@ -20,6 +20,19 @@
  * only where the application would have seen it natively. */
 int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length, int64_t limit_ns);
 
+/* block_mend(conn, fd): after a connect that was left by a jump or a cancellation: SO_SNDTIMEO is the application's
+ * again. Before whatever it bounds, shows or sets. */
+void block_mend_now(struct conn *conn, int fd);
+static inline void block_mend(struct conn *conn, int fd)
+{
+    if (__builtin_expect(atomic_load_explicit(&conn->send_limited, memory_order_relaxed) != 0, 0))
+        block_mend_now(conn, fd);
+}
+
+/* block_low_water(): the program sets SO_RCVLOWAT somewhere. Receives below that mark are not bounded: our option would
+ * make them return with less. */
+void block_low_water(void);
+
 /* block_install(conn, fd): before a connection is used in blocking mode: SO_RCVTIMEO. */
 void block_install(struct conn *conn, int fd);
 

@@ -94,7 +94,9 @@ struct conn {
     _Atomic uint32_t receive_known;   /* app_receive_ns is valid */
     _Atomic int64_t app_receive_ns;   /* what the application set or would read back, 0 = none */
     bool write_limited;               /* TCP_USER_TIMEOUT is ours; the application reads back 0 */
-    _Atomic int32_t pending_error;    /* seen by us while completing a read: the next call's */
+    _Atomic uint32_t send_limited; /* SO_SNDTIMEO is ours: a connect blocks, or was left by a jump or a cancellation */
+    _Atomic int64_t app_send_ns;   /* then: what the application set, 0 = none */
+    _Atomic int32_t pending_error; /* seen by us while completing a read: the next call's */
     /* Chaos (conn/inject.h). */
     uint64_t ordinal;
     uint32_t struck;               /* bit i: fault i of the spec strikes */

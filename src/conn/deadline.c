@@ -6,6 +6,7 @@
 
 #include "conn/conn.h"
 #include "conn/exchange.h"
+#include "conn/host.h"
 #include "conn/pace.h"
 #include "conn/park.h"
 #include "conn/pending.h"
@@ -18,6 +19,7 @@ static _Atomic uint64_t shortest_ns = UINT64_MAX; /* any thread lowers, never ra
 
 #define OFF_RETRY_NS 100000000ull
 #define LOOK_NS      10000000ull /* longer than a look at all records takes */
+#define UNKNOWN_NS   1000000000ull
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -49,10 +51,17 @@ void deadline_note(const struct conf *conf)
             lower(&shortest_ns, (uint64_t)timeouts[i]);
 }
 
+uint64_t deadline_slice_ns(void)
+{
+    if (atomic_load_explicit(&host.attach_state, memory_order_relaxed) == ATTACH_NONE)
+        return UNKNOWN_NS;
+    return atomic_load_explicit(&shortest_ns, memory_order_relaxed);
+}
+
 uint64_t deadline_next(uint64_t now_ns)
 {
     uint64_t bound = atomic_load_explicit(&bound_ns, memory_order_relaxed);
-    uint64_t shortest = atomic_load_explicit(&shortest_ns, memory_order_relaxed);
+    uint64_t shortest = deadline_slice_ns();
     if (shortest > UINT64_MAX - now_ns)
         return bound;
     return bound < now_ns + shortest ? bound : now_ns + shortest;

@@ -20,6 +20,10 @@ void deadline_lower(uint64_t at_ns);
 /* deadline_note(conf): a connection with these timeouts begins. */
 void deadline_note(const struct conf *conf);
 
+/* deadline_slice_ns(): the longest that a wait may sleep; UINT64_MAX when for ever. Before the first connection the
+ * timeouts are not known: a second. */
+uint64_t deadline_slice_ns(void);
+
 /* deadline_next(now_ns): the time at which a wait that begins now must look again; UINT64_MAX when never. */
 uint64_t deadline_next(uint64_t now_ns);
 

@@ -26,6 +26,7 @@
 #include "segment/rows.h"
 
 #define ATTACH_WAIT_NS 100000000ull
+#define TURN_NS        5000000000ull
 
 struct host host;
 
@@ -197,18 +198,48 @@ static bool open_segment(void)
     return segment_private(&host.segment);
 }
 
+/* A handler that interrupts the thread in its turn runs deeper on the stack; whoever calls from the same place or above
+ * has left it. On another stack this may err: then the thread has its turn twice, and the second entry or copy stands.
+ */
+static bool turn_is_abandoned(const struct host_turn *turn, uint32_t tid, uintptr_t frame, uint64_t now_ns)
+{
+    if (now_ns - atomic_load(&turn->since_ns) > TURN_NS)
+        return true;
+    return tid == (uint32_t)raw_gettid() ? frame >= atomic_load(&turn->frame)
+                                         : raw_syscall(SYS_tgkill, raw_getpid(), tid, 0, 0, 0, 0) == -ESRCH;
+}
+
+bool host_turn_take(struct host_turn *turn)
+{
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    uint64_t now_ns = clock_now_ns();
+    uint32_t holder = atomic_load(&turn->tid);
+    if (holder == 0)
+        atomic_store(&turn->since_ns, now_ns); /* before the turn is taken: it is never old at its beginning */
+    if (holder != 0 && !turn_is_abandoned(turn, holder, frame, now_ns))
+        return false;
+    if (!atomic_compare_exchange_strong(&turn->tid, &holder, (uint32_t)raw_gettid()))
+        return false;
+    atomic_store(&turn->since_ns, now_ns);
+    atomic_store(&turn->frame, frame);
+    return true;
+}
+
+void host_turn_end(struct host_turn *turn)
+{
+    atomic_store_explicit(&turn->tid, 0, memory_order_release);
+}
+
 /* Enters this process into the registry, once: a second entry would retire the first one. The other threads (and a
  * signal handler on the joining thread) wait a moment, and pass their call through when that was not enough. */
 static bool join(void)
 {
-    uint32_t idle = 0;
     uint64_t start_ns = 0;
     for (;;) {
         if (atomic_load_explicit(&host.owner, memory_order_acquire))
             return true;
-        if (atomic_compare_exchange_strong(&host.joining, &idle, 1))
+        if (host_turn_take(&host.joining))
             break;
-        idle = 0;
         uint64_t now_ns = clock_now_ns();
         start_ns = start_ns ? start_ns : now_ns;
         if (now_ns - start_ns > ATTACH_WAIT_NS)
@@ -218,32 +249,33 @@ static bool join(void)
     if (!atomic_load(&host.owner))
         atomic_store(&host.owner,
                      registry_join(&host.segment, atomic_load(&host.parent_owner), host.program, &host.resumed));
-    atomic_store_explicit(&host.joining, 0, memory_order_release);
+    host_turn_end(&host.joining);
     return atomic_load(&host.owner) != 0;
 }
 
-static bool attach(void)
+/* retaken: another attempt at it was left half done. */
+static bool attach(bool retaken)
 {
     if (!open_segment() || !join())
         return false;
-    if (host.resumed)
-        publish_end(&host.segment, atomic_load(&host.owner)); /* the program before may have been at it */
+    if (host.resumed || retaken)
+        publish_end(&host.segment, atomic_load(&host.owner)); /* whoever was before us may have been at it */
     load_publish_if_missing();
     if (host.resumed)
         adopt_past();
     return true;
 }
 
-/* Waits for the thread that attaches; a signal handler on that very thread must not. */
+/* Waits for the thread that attaches; a signal handler on that very thread must not. True when the turn to attach is
+ * the caller's: there is no such thread any more. */
 static bool wait_for_attacher(void)
 {
     uint64_t start_ns = clock_now_ns();
-    if (atomic_load(&host.attach_tid) == (uint32_t)raw_gettid())
-        return false;
-    while (clock_now_ns() - start_ns < ATTACH_WAIT_NS) {
-        uint32_t state = atomic_load(&host.attach_state);
-        if (state != ATTACH_BUSY)
-            return state == ATTACH_READY;
+    while (atomic_load_explicit(&host.attach_state, memory_order_acquire) < ATTACH_READY) {
+        if (host_turn_take(&host.attaching))
+            return true;
+        if (atomic_load(&host.attaching.tid) == (uint32_t)raw_gettid() || clock_now_ns() - start_ns > ATTACH_WAIT_NS)
+            return false;
         raw_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     }
     return false;
@@ -256,17 +288,19 @@ bool host_attach(void)
         return join();
     if (state == ATTACH_FAILED || host.inert)
         return false;
-    if (state == ATTACH_BUSY)
-        return wait_for_attacher();
-    if (!atomic_compare_exchange_strong(&host.attach_state, &state, ATTACH_BUSY))
-        return wait_for_attacher();
-    atomic_store(&host.attach_tid, (uint32_t)raw_gettid());
-    bool ok = attach();
-    if (!ok)
-        host_log("cannot attach: every call passes through");
-    atomic_store(&host.attach_tid, 0);
-    atomic_store_explicit(&host.attach_state, ok ? ATTACH_READY : ATTACH_FAILED, memory_order_release);
-    return ok;
+    if (!host_turn_take(&host.attaching) && !wait_for_attacher())
+        return atomic_load_explicit(&host.attach_state, memory_order_acquire) == ATTACH_READY;
+    state = atomic_load(&host.attach_state);
+    if (state == ATTACH_NONE || state == ATTACH_BUSY) {
+        atomic_store(&host.attach_state, ATTACH_BUSY);
+        bool ok = attach(state == ATTACH_BUSY);
+        if (!ok)
+            host_log("cannot attach: every call passes through");
+        state = ok ? ATTACH_READY : ATTACH_FAILED;
+        atomic_store_explicit(&host.attach_state, state, memory_order_release);
+    }
+    host_turn_end(&host.attaching);
+    return state == ATTACH_READY;
 }
 
 bool host_off(void)
@@ -360,8 +394,9 @@ void host_after_fork(void)
     atomic_store(&host.pid, (uint32_t)raw_getpid());
     atomic_store(&host.parent_owner, atomic_load(&host.owner));
     atomic_store(&host.owner, 0);
-    atomic_store(&host.refreshing, 0);
-    atomic_store(&host.joining, 0);
+    host_turn_end(&host.refreshing);
+    host_turn_end(&host.joining);
+    host_turn_end(&host.attaching);
     account_after_fork();
     /* The thread that was attaching does not exist here. */
     atomic_compare_exchange_strong(&host.attach_state, &busy, ATTACH_NONE);

@@ -29,6 +29,14 @@ enum {
 
 enum { HOST_TEXT = 4096, HOST_PROGRAM = 64 };
 
+/* Who does what only one thread may do, so that the others find out when it will never end: the thread died, or left it
+ * by a long jump out of a signal handler. Written by whoever takes the turn. */
+struct host_turn {
+    _Atomic uint32_t tid; /* 0 = nobody */
+    _Atomic uintptr_t frame;
+    _Atomic uint64_t since_ns;
+};
+
 struct host {
     /* Settings: written by the constructor only. */
     bool inert;        /* AT_SECURE, RESIL_DISABLE=all: nothing is ever tracked */
@@ -41,14 +49,14 @@ struct host {
 
     /* Attachment. */
     _Atomic uint32_t attach_state; /* enum attach_state */
-    _Atomic uint32_t attach_tid;
+    struct host_turn attaching;
     struct segment segment;
     _Atomic(const struct rules *) rules; /* private copy, never freed: connections point into it; NULL = none */
     _Atomic uint64_t rules_generation;   /* of the copy */
-    _Atomic uint32_t refreshing;
+    struct host_turn refreshing;
     bool resumed; /* by the joining thread: another program of this process had entered before */
     _Atomic uint32_t pid;
-    _Atomic uint32_t joining;      /* 1: a thread enters the registry at this moment */
+    struct host_turn joining;      /* to enter the registry */
     _Atomic uint32_t owner;        /* 0: not entered, join at the next decision */
     _Atomic uint32_t parent_owner; /* of the process that forked this one */
     _Atomic uint64_t ordinal;      /* connections opened so far: the chaos streams */
@@ -86,6 +94,10 @@ const struct faults *host_rule_faults(const struct rules *rules, uint32_t destin
 
 /* host_off(): the operator's kill switch. Any time. */
 bool host_off(void);
+
+/* host_turn_take(turn): true when the turn is the caller's now; host_turn_end() ends it. */
+bool host_turn_take(struct host_turn *turn);
+void host_turn_end(struct host_turn *turn);
 
 /* host_after_fork(): in the child. */
 void host_after_fork(void);

@@ -80,9 +80,8 @@ void load_publish_if_missing(void)
 
 void load_refresh(void)
 {
-    uint32_t idle = 0;
     uint64_t generation = 0;
-    if (!atomic_compare_exchange_strong(&host.refreshing, &idle, 1))
+    if (!host_turn_take(&host.refreshing))
         return;
     size_t bytes = publish_size(&host.segment);
     size_t rows_at = (bytes + 15) / 16 * 16;
@@ -104,5 +103,5 @@ void load_refresh(void)
             atomic_fetch_add(&seg_header(&host.segment)->doubts, 1);
         }
     }
-    atomic_store(&host.refreshing, 0);
+    host_turn_end(&host.refreshing);
 }

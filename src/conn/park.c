@@ -8,6 +8,7 @@
 #include "conn/conn.h"
 #include "conn/deadline.h"
 #include "conn/kernel.h"
+#include "conn/host.h"
 #include "conn/pending.h"
 #include "conn/registration.h"
 #include "real/raw.h"
@@ -140,24 +141,74 @@ bool park_is_registered(const struct conn *conn, int epfd, uint64_t data)
            atomic_load_explicit(&conn->epoll_data, memory_order_relaxed) == data;
 }
 
-enum { SETS = 256 };
-static _Atomic uint32_t waiting[SETS]; /* threads inside epoll_wait; a thread that is cancelled there stays counted */
+/* The threads inside epoll_wait, by id: 0 = a free place. Written by the thread itself; one that was cancelled there is
+ * cleared by whoever finds it dead, one that jumped out of it by itself at its next wait. More waiters than places:
+ * they are several all the same. */
+enum { SETS = 256, PLACES = 4 };
+static _Atomic uint32_t waiting[SETS][PLACES];
+static __thread _Atomic uint32_t *place; /* this thread's, NULL = it does not wait */
+static __thread uint32_t own_id, own_id_of;
+
+/* A child of fork has an id of its own. */
+static uint32_t thread_id(void)
+{
+    uint32_t pid = atomic_load_explicit(&host.pid, memory_order_relaxed);
+    if (own_id_of != pid) {
+        own_id = (uint32_t)raw_gettid();
+        own_id_of = pid;
+    }
+    return own_id;
+}
+
+void park_wait_end(void)
+{
+    uint32_t id = thread_id();
+    _Atomic uint32_t *mine = place;
+    place = NULL;
+    if (mine)
+        atomic_compare_exchange_strong_explicit(mine, &id, 0, memory_order_relaxed, memory_order_relaxed);
+}
 
 void park_wait_begin(int epfd)
 {
-    atomic_fetch_add_explicit(&waiting[(unsigned)epfd % SETS], 1, memory_order_relaxed);
+    _Atomic uint32_t *places = waiting[(unsigned)epfd % SETS];
+    if (__builtin_expect(place != NULL, 0))
+        park_wait_end(); /* a wait that was left by a jump */
+    for (int i = 0; i < PLACES; i++) {
+        uint32_t none = 0;
+        if (!atomic_compare_exchange_strong_explicit(&places[i], &none, thread_id(), memory_order_relaxed,
+                                                     memory_order_relaxed))
+            continue;
+        place = &places[i];
+        return;
+    }
 }
 
-void park_wait_end(int epfd)
+static bool is_alive(uint32_t id)
 {
-    atomic_fetch_sub_explicit(&waiting[(unsigned)epfd % SETS], 1, memory_order_relaxed);
+    return raw_syscall(SYS_tgkill, atomic_load(&host.pid), id, 0, 0, 0, 0) != -ESRCH;
+}
+
+static unsigned occupied(const _Atomic uint32_t *places)
+{
+    unsigned count = 0;
+    for (int i = 0; i < PLACES; i++)
+        count += atomic_load_explicit(&places[i], memory_order_relaxed) != 0;
+    return count;
 }
 
 bool park_is_shared(const struct conn *conn)
 {
     int32_t epoll_fd = atomic_load(&conn->epoll_fd);
-    return epoll_fd > EPOLL_NONE &&
-           atomic_load_explicit(&waiting[(unsigned)(epoll_fd - 1) % SETS], memory_order_relaxed) > 1;
+    _Atomic uint32_t *places = waiting[(unsigned)(epoll_fd - 1) % SETS];
+    if (epoll_fd <= EPOLL_NONE || occupied(places) < 2)
+        return false;
+    for (int i = 0; i < PLACES; i++) {
+        uint32_t id = atomic_load(&places[i]);
+        if (id != 0 && !is_alive(id))
+            atomic_compare_exchange_strong(&places[i], &id, 0);
+    }
+    return occupied(places) > 1;
 }
 
 /* Whether the set would take the descriptor; it is in none. Else the errno. */

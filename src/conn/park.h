@@ -37,7 +37,7 @@ bool park_is_registered(const struct conn *conn, int epfd, uint64_t data);
  * park_wait_enter(epfd): before any wait, also of a process without records: this thread waits for the set. */
 void park_wait_enter(int epfd);
 void park_wait_begin(int epfd);
-void park_wait_end(int epfd);
+void park_wait_end(void);
 bool park_is_shared(const struct conn *conn);
 bool park_holds(const struct conn *conn);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "conn/block.h"
 #include "conn/coverage.h"
 #include "conn/deadline.h"
 #include "conn/exchange.h"
@@ -40,6 +41,7 @@ void track_connected(struct conn *conn, uint64_t now_ns)
     timer_stop(conn);
     conn->outer = 0;
     pending_end(conn, true);
+    block_mend(conn, atomic_load(&conn->fd));
     limit_writes(conn);
     observe_count(conn, OBSERVATION_CONNECTED);
     uint64_t latency_ns = now_ns - atomic_load(&conn->started_ns);

@@ -166,6 +166,7 @@ bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, 
         (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
     if (poisoned(conn, fd) || withheld(transfer))
         return false;
+    block_mend(conn, fd);
     if (conn->struck && inject(transfer, FAULT_AT_WRITE))
         return false;
     if (conn->paced && !pace_write(conn, fd, atomic_load(&conn->blocking) && !dontwait))

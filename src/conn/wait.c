@@ -8,13 +8,25 @@
 #include "base/clock.h"
 #include "conn/conn.h"
 #include "conn/deadline.h"
+#include "conn/host.h"
 #include "conn/park.h"
 #include "conn/pending.h"
 #include "conn/exchange.h"
+#include "real/real.h"
 
 bool wait_watching(void)
 {
     return __builtin_expect(atomic_load_explicit(&conn_live, memory_order_relaxed) != 0, 0);
+}
+
+bool wait_watching_set(int64_t timeout_ns)
+{
+    if (wait_watching())
+        return true;
+    if (host.inert || real_single_threaded())
+        return false;
+    uint64_t slice_ns = deadline_slice_ns();
+    return timeout_ns < 0 ? slice_ns != UINT64_MAX : (uint64_t)timeout_ns > slice_ns;
 }
 
 bool wait_curious(void)

@@ -22,6 +22,10 @@ struct wait {
 /* wait_watching(): whether this process has anything to watch. False: call the real function and nothing else. */
 bool wait_watching(void);
 
+/* wait_watching_set(timeout_ns): likewise for a wait on an epoll set, to which another thread may add a connection that
+ * does not exist yet: such a wait is cut into slices as well, where there is another thread. < 0: for ever. */
+bool wait_watching_set(int64_t timeout_ns);
+
 /* < 0: for ever. wait_ns() is a timespec as such; false when the kernel would refuse it. */
 void wait_start(struct wait *wait, int64_t timeout_ns);
 bool wait_ns(const struct timespec *time, int64_t *ns);

@@ -58,6 +58,8 @@ static void show_own_timeout(const struct conn *conn, void *value, socklen_t len
 HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 {
     struct conn *conn = conn_of(fd);
+    if (conn && level == SOL_SOCKET)
+        block_mend(conn, fd);
     int result = real.getsockopt(fd, level, name, value, length);
     if (!conn || result != 0)
         return result;
@@ -79,9 +81,13 @@ HOOK int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
 HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
     struct conn *conn = conn_of(fd);
+    if (conn && level == SOL_SOCKET)
+        block_mend(conn, fd); /* what it sets now stands */
     int result = real.setsockopt(fd, level, name, value, length);
     if (result == 0 && level == IPPROTO_TCP && name == TCP_FASTOPEN_CONNECT)
         attempt_defers();
+    if (result == 0 && level == SOL_SOCKET && name == SO_RCVLOWAT)
+        block_low_water();
     if (!conn || result != 0)
         return result;
     if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == RECEIVE_TIMEOUT_64))

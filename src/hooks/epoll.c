@@ -36,14 +36,14 @@ HOOK int epoll_wait(int epfd, struct epoll_event *events, int count, int timeout
     struct wait wait;
     int result;
     park_wait_enter(epfd);
-    if (!wait_watching())
+    if (!wait_watching_set(timeout < 0 ? -1 : timeout * NS_PER_MS))
         return real.epoll_wait(epfd, events, count, timeout);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
     park_wait_begin(epfd);
     do
         result = wait_epoll_filter(epfd, events, real.epoll_wait(epfd, events, count, wait_slice_ms(&wait)));
     while (result == 0 && wait_again(&wait));
-    park_wait_end(epfd);
+    park_wait_end();
     return result;
 }
 
@@ -52,14 +52,14 @@ HOOK int epoll_pwait(int epfd, struct epoll_event *events, int count, int timeou
     struct wait wait;
     int result;
     park_wait_enter(epfd);
-    if (!wait_watching())
+    if (!wait_watching_set(timeout < 0 ? -1 : timeout * NS_PER_MS))
         return real.epoll_pwait(epfd, events, count, timeout, mask);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
     park_wait_begin(epfd);
     do
         result = wait_epoll_filter(epfd, events, real.epoll_pwait(epfd, events, count, wait_slice_ms(&wait), mask));
     while (result == 0 && wait_again(&wait));
-    park_wait_end(epfd);
+    park_wait_end();
     return result;
 }
 
@@ -70,7 +70,7 @@ HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const str
     int64_t timeout_ns;
     int result;
     park_wait_enter(epfd);
-    if (!wait_watching() || !wait_ns(timeout, &timeout_ns))
+    if (!wait_ns(timeout, &timeout_ns) || !wait_watching_set(timeout_ns))
         return real.epoll_pwait2(epfd, events, count, timeout, mask);
     wait_start(&wait, timeout_ns);
     park_wait_begin(epfd);
@@ -80,6 +80,6 @@ HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const str
         result =
             wait_epoll_filter(epfd, events, real.epoll_pwait2(epfd, events, count, slice_ns < 0 ? NULL : &slice, mask));
     } while (result == 0 && wait_again(&wait));
-    park_wait_end(epfd);
+    park_wait_end();
     return result;
 }

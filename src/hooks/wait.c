@@ -14,7 +14,7 @@
 #include "hooks/hook.h"
 #include "real/raw.h"
 
-enum { POLL_COPY = 256, SELECT_FDS = FD_SETSIZE };
+enum { POLL_COPY = 256, SELECT_COPY = 8192, LONG_BITS = 8 * sizeof(unsigned long), PAGE_BYTES = 4096 };
 
 static struct timespec timespec_of(int64_t ns)
 {
@@ -106,29 +106,68 @@ HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *ti
                                        : real.__ppoll_chk(fds, count, timeout, mask, room);
 }
 
-/* The three sets of a select, as the application gave them: the kernel overwrites its own at each slice. */
+/* The three sets of a select, as the application gave them: the kernel overwrites its own at each slice. They may be
+ * larger than an fd_set, and smaller than `count` says: the kernel looks at no more than the process has descriptors.
+ */
 struct sets {
-    fd_set *out[3];
-    size_t bytes;
+    unsigned long *out[3];
+    size_t longs;
     int count;
-    fd_set saved[3];
+    unsigned long *saved[3]; /* in few, or pages of their own: a call that is left by a jump leaves them behind */
+    unsigned long few[3][SELECT_COPY / LONG_BITS];
 };
 
-/* False when the kernel is to have the call as it is: bad memory, or more descriptors than a set holds (the kernel
- * looks at no more of them than the process can have, which we cannot know). */
+static bool is_set(const unsigned long *set, int fd)
+{
+    return set && (set[(unsigned)fd / LONG_BITS] >> ((unsigned)fd % LONG_BITS) & 1);
+}
+
+static void clear(unsigned long *set, int fd)
+{
+    if (set)
+        set[(unsigned)fd / LONG_BITS] &= ~(1ul << ((unsigned)fd % LONG_BITS));
+}
+
+static bool readable(const unsigned long *set, size_t bytes)
+{
+    const char *first = (const char *)set;
+    for (size_t at = 0; at < bytes; at += PAGE_BYTES)
+        if (!kernel_readable(first + at, (unsigned)(bytes - at < PAGE_BYTES ? bytes - at : PAGE_BYTES)))
+            return false;
+    return true;
+}
+
+static void discard(struct sets *sets)
+{
+    for (int i = 0; i < 3; i++)
+        if (sets->saved[i] && sets->saved[i] != sets->few[i])
+            raw_munmap(sets->saved[i], sets->longs * sizeof(unsigned long));
+}
+
+/* False when the kernel is to have the call as it is: bad memory, or less of it than `count` says. */
 static bool save(struct sets *sets, int count, fd_set *in, fd_set *out, fd_set *except)
 {
-    enum { LONG_BITS = 8 * sizeof(unsigned long) };
-    sets->out[0] = in;
-    sets->out[1] = out;
-    sets->out[2] = except;
+    fd_set *given[3] = {in, out, except};
     sets->count = count;
-    sets->bytes = ((size_t)count + LONG_BITS - 1) / LONG_BITS * sizeof(unsigned long);
+    sets->longs = ((size_t)count + LONG_BITS - 1) / LONG_BITS;
+    size_t bytes = sets->longs * sizeof(unsigned long);
     for (int i = 0; i < 3; i++) {
-        if (sets->out[i] && !kernel_readable(sets->out[i], (unsigned)sets->bytes))
+        sets->out[i] = (unsigned long *)given[i];
+        sets->saved[i] = NULL;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (!sets->out[i])
+            continue;
+        bool ok = readable(sets->out[i], bytes);
+        if (ok)
+            sets->saved[i] = count <= SELECT_COPY
+                                 ? sets->few[i]
+                                 : raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (!sets->saved[i]) {
+            discard(sets);
             return false;
-        if (sets->out[i])
-            memcpy(&sets->saved[i], sets->out[i], sets->bytes);
+        }
+        memcpy(sets->saved[i], sets->out[i], bytes);
     }
     return true;
 }
@@ -140,11 +179,11 @@ static void mask_parked(struct sets *sets)
         struct conn *conn = conn_of(fd);
         if (!conn)
             continue;
-        if (sets->out[0] && FD_ISSET(fd, sets->out[0]))
+        if (is_set(sets->out[0], fd))
             exchange_listen(conn);
         for (int i = 0; i < 3 && park_holds(conn); i++)
-            if (sets->out[i])
-                FD_CLR(fd, sets->out[i]);
+            if (is_set(sets->out[i], fd))
+                clear(sets->out[i], fd);
     }
 }
 
@@ -158,34 +197,36 @@ static int filter(struct sets *sets, int result)
         int bits = 0;
         struct conn *conn = conn_of(fd);
         for (int i = 0; i < 3; i++)
-            bits += sets->out[i] && FD_ISSET(fd, sets->out[i]);
+            bits += is_set(sets->out[i], fd);
         if (!bits || !conn || !pending_failed(conn, fd))
             continue;
         for (int i = 0; i < 3; i++)
-            if (sets->out[i])
-                FD_CLR(fd, sets->out[i]);
+            clear(sets->out[i], fd);
         result -= bits;
     }
     return result;
 }
 
+/* Only what the kernel changed: behind what it looks at lies somebody else's memory. */
 static void restore(struct sets *sets)
 {
     for (int i = 0; i < 3; i++)
-        if (sets->out[i])
-            memcpy(sets->out[i], &sets->saved[i], sets->bytes);
+        for (size_t at = 0; sets->out[i] && at < sets->longs; at++)
+            if (sets->out[i][at] != sets->saved[i][at])
+                sets->out[i][at] = sets->saved[i][at];
 }
 
 /* One slice; use_mask: pselect. */
 static int select_slice(const struct sets *sets, const struct wait *wait, bool use_mask, const sigset_t *mask)
 {
+    fd_set *out[3] = {(fd_set *)sets->out[0], (fd_set *)sets->out[1], (fd_set *)sets->out[2]};
     int64_t slice_ns = wait_slice_ns(wait);
     struct timespec slice = timespec_of(slice_ns);
     int64_t slice_us = (slice_ns + NS_PER_US - 1) / NS_PER_US;
     struct timeval coarse = {.tv_sec = (time_t)(slice_us / 1000000), .tv_usec = (suseconds_t)(slice_us % 1000000)};
     if (use_mask)
-        return real.pselect(sets->count, sets->out[0], sets->out[1], sets->out[2], slice_ns < 0 ? NULL : &slice, mask);
-    return real.select(sets->count, sets->out[0], sets->out[1], sets->out[2], slice_ns < 0 ? NULL : &coarse);
+        return real.pselect(sets->count, out[0], out[1], out[2], slice_ns < 0 ? NULL : &slice, mask);
+    return real.select(sets->count, out[0], out[1], out[2], slice_ns < 0 ? NULL : &coarse);
 }
 
 static int select_in_slices(struct sets *sets, struct wait *wait, bool use_mask, const sigset_t *mask)
@@ -199,6 +240,7 @@ static int select_in_slices(struct sets *sets, struct wait *wait, bool use_mask,
             mask_parked(sets);
         result = filter(sets, select_slice(sets, wait, use_mask, mask));
     }
+    discard(sets);
     return result;
 }
 
@@ -227,28 +269,10 @@ static __attribute__((noinline)) int watched_select(int count, fd_set *in, fd_se
     return result;
 }
 
-/* More descriptors than we can keep: how far the program's sets go only the kernel knows. What is parked among them
- * fails. */
-static SLOW void unpark_wide(int count, fd_set *const sets[3])
-{
-    for (int fd = conn_next_tracked(0, (unsigned)count - 1); fd >= 0;
-         fd = conn_next_tracked((unsigned)fd + 1, (unsigned)count - 1)) {
-        struct conn *conn = conn_of(fd);
-        for (int i = 0; conn && park_holds(conn) && i < 3; i++) {
-            const unsigned char *byte = (const unsigned char *)sets[i] + fd / 8;
-            if (sets[i] && kernel_readable(byte, 1) && (*byte >> fd % 8 & 1))
-                park_give_up(conn);
-        }
-    }
-}
-
 HOOK int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
 {
     int64_t timeout_ns = -1;
-    if (wait_curious() && count > SELECT_FDS)
-        unpark_wide(count, (fd_set *const[]){in, out, except});
-    if (!wait_watching() || count <= 0 || count > SELECT_FDS ||
-        (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)))
+    if (!wait_watching() || count <= 0 || (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)))
         return real.select(count, in, out, except, timeout);
     if (timeout) {
         /* libc accepts microseconds of more than a second. */
@@ -275,10 +299,8 @@ HOOK int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struc
                  const sigset_t *mask)
 {
     int64_t timeout_ns;
-    if (wait_curious() && count > SELECT_FDS)
-        unpark_wide(count, (fd_set *const[]){in, out, except});
-    if (!wait_watching() || count <= 0 || count > SELECT_FDS ||
-        (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)) || !wait_ns(timeout, &timeout_ns))
+    if (!wait_watching() || count <= 0 || (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)) ||
+        !wait_ns(timeout, &timeout_ns))
         return real.pselect(count, in, out, except, timeout, mask);
     return watched_pselect(count, in, out, except, timeout, mask, timeout_ns);
 }

@@ -20,8 +20,16 @@ static void resolve(void *member, const char *name)
         memcpy(member, &next, sizeof next);
 }
 
+static const char *single_threaded; /* libc's own flag; NULL in one that has none. Written once, by the constructor */
+
+bool real_single_threaded(void)
+{
+    return single_threaded && *(const volatile char *)single_threaded;
+}
+
 void real_resolve(void)
 {
+    single_threaded = dlsym(RTLD_DEFAULT, "__libc_single_threaded");
 #define SYMBOL(name, family, twin) resolve(&real.name, #name);
 #include "tables/symbols.tbl.h"
 }

@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,9 @@ struct real {
 };
 
 extern struct real real;
+
+/* real_single_threaded(): whether there is no other thread, as libc (2.32 and later) knows: false when it does not say. */
+bool real_single_threaded(void);
 
 /* real_resolve(): fills `real` by dlsym(RTLD_NEXT). Constructor only. Symbols that this libc lacks keep their
  * early form. */
