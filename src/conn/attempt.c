@@ -95,9 +95,13 @@ static bool inject_connect(struct attempt *attempt, struct conn *conn, bool bloc
     if (verdict.act == INJECT_NOTHING)
         return false;
     if (verdict.act == INJECT_ERROR) {
+        *result = -1;
+        if (pending_retry(conn, attempt->fd, verdict.error, classify_connect(verdict.error, conn->is_unix))) {
+            errno = EINPROGRESS;
+            return true;
+        }
         track_connect_failed(conn, verdict.error, clock_now_ns());
         drop(attempt, attempt->fd, verdict.error);
-        *result = -1;
         return true;
     }
     if (blocking)

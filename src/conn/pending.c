@@ -189,6 +189,8 @@ static bool begin_attempt(struct conn *conn, int fd)
 {
     struct attempt *call = &conn->call;
     record_begin(conn, call);
+    if (call->retries > 0)
+        record_draw(conn, call);
     int error = connect_now(conn, fd);
     if (error == 0) {
         timer_start(conn, call->now_ns, record_limit_ns(conn));

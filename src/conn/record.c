@@ -26,6 +26,13 @@ static void draw_faults(struct conn *conn, const struct attempt *attempt)
         inject_draw(conn, faults, attempt->name);
 }
 
+void record_draw(struct conn *conn, const struct attempt *attempt)
+{
+    conn->ordinal = atomic_fetch_add(&host.ordinal, 1);
+    conn->struck = 0;
+    draw_faults(conn, attempt);
+}
+
 struct conn *record_new(const struct attempt *attempt)
 {
     struct conn *conn = conn_new(attempt->fd);

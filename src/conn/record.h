@@ -8,6 +8,9 @@
 /* record_new(attempt): a record in state CONNECTING that knows whose it is; NULL without memory (counted). */
 struct conn *record_new(const struct attempt *attempt);
 
+/* record_draw(conn, attempt): a further attempt on the same record: another connection as far as chaos is concerned. */
+void record_draw(struct conn *conn, const struct attempt *attempt);
+
 /* record_begin(conn, attempt): the attempt begins now: admission and slots are the record's from here on. */
 void record_begin(struct conn *conn, struct attempt *attempt);
 
