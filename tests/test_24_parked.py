@@ -338,3 +338,24 @@ tell(now=said(lambda: {"ep.register(s, OUT)" if operation == "unregister" else "
     assert queued.line() == {"early": []}
     queued.free()
     assert queued.result() == [{"now": "ok", "late": [4], "outcome": "ok", "answer": "x"}]
+
+
+def test_another_member_with_the_same_data(resil, hold):
+    """A set whose members all carry the same data: the end of a pipe is heard of at once."""
+    queued = Queued(resil, hold, r"""
+class Event(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = [("events", ctypes.c_uint32), ("data", ctypes.c_uint64)]
+begun = begin(s)
+ep = libc.epoll_create1(0)
+libc.epoll_ctl(ep, 1, s.fileno(), ctypes.byref(Event(OUT, 0)))
+r, w = os.pipe()
+libc.epoll_ctl(ep, 1, r, ctypes.byref(Event(select.EPOLLIN | select.EPOLLET, 0)))
+os.close(w)
+got = Event()
+start = time.monotonic()
+n = libc.epoll_wait(ep, ctypes.byref(got), 1, 1000)
+tell(n=n, events=got.events, early=time.monotonic() - start < 0.5)
+os._exit(0)
+""", expect_queued=False)
+    assert queued.line() == {"n": 1, "events": 16, "early": True}

@@ -116,6 +116,7 @@ bool pending_retry(struct conn *conn, int fd, int error, enum observation seen)
     timer_stop(conn);
     atomic_store(&conn->error, error);
     observe(conn, seen, call->now_ns);
+    atomic_store(&conn->started_ns, call->now_ns); /* of the pause */
     record_keep(conn, call);
     slots_release_all(conn->held);
     retry_count(call);
@@ -246,11 +247,18 @@ void pending_abort(struct conn *conn)
     give_up(conn, atomic_load(&conn->fd), error);
 }
 
-struct conn *pending_of(int epfd, uint64_t data)
+/* Parked, or under way, since before the wait began: it was not in the set, or has no failure. */
+static bool was_silent(const struct conn *conn, uint64_t since_ns)
+{
+    return atomic_load(&conn->started_ns) <= since_ns && conn_state(conn) == CONN_CONNECTING &&
+           (pending_holds(conn) || kernel_connection(atomic_load(&conn->fd)) == KERNEL_CONNECTING);
+}
+
+struct conn *pending_of(int epfd, uint64_t data, uint64_t since_ns)
 {
     uint32_t index = 0;
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index))
-        if (atomic_load(&conn->has_call) && park_is_registered(conn, epfd, data))
+        if (atomic_load(&conn->has_call) && park_is_registered(conn, epfd, data) && !was_silent(conn, since_ns))
             return conn;
     return NULL;
 }

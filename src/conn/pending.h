@@ -45,7 +45,8 @@ void pending_forget(struct conn *conn);
 void pending_abort(struct conn *conn);
 void pending_after_fork(struct conn *conn);
 
-/* pending_of(epfd, data): the record whose registration in this epoll set has that data; NULL when there is none. */
-struct conn *pending_of(int epfd, uint64_t data);
+/* pending_of(epfd, data, since_ns): the record whose registration in this epoll set has that data, and which a failure
+ * that a wait begun at since_ns reports can be of; NULL when there is none. Several members may have the same data. */
+struct conn *pending_of(int epfd, uint64_t data, uint64_t since_ns);
 
 #endif

@@ -97,7 +97,7 @@ int wait_poll_filter(struct pollfd *fds, nfds_t count, int result)
     return result;
 }
 
-int wait_epoll_filter(int epfd, struct epoll_event *events, int result)
+int wait_epoll_filter(const struct wait *wait, int epfd, struct epoll_event *events, int result)
 {
     if (result <= 0 || atomic_load_explicit(&pending_calls, memory_order_relaxed) == 0)
         return result;
@@ -106,7 +106,7 @@ int wait_epoll_filter(int epfd, struct epoll_event *events, int result)
         struct epoll_event event;
         memcpy(&event, &events[i], sizeof event);
         bool failed = (event.events & (EPOLLERR | EPOLLHUP)) != 0;
-        struct conn *conn = failed ? pending_of(epfd, event.data.u64) : NULL;
+        struct conn *conn = failed ? pending_of(epfd, event.data.u64, wait->now_ns) : NULL;
         if (!conn || !pending_failed(conn, atomic_load(&conn->fd)))
             memmove(&events[left++], &event, sizeof event);
     }

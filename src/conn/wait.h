@@ -36,7 +36,7 @@ int wait_slice_ms(const struct wait *wait); /* rounded up */
 /* After a wait with events: takes back those of connects that failed and go on (conn/pending.h); returns how many
  * events are left. wait_poll_filter(): of an array that the kernel filled. */
 int wait_poll_filter(struct pollfd *fds, nfds_t count, int result);
-int wait_epoll_filter(int epfd, struct epoll_event *events, int result);
+int wait_epoll_filter(const struct wait *wait, int epfd, struct epoll_event *events, int result);
 
 /* wait_curious(): whether some record wants to know what the application waits for. Only then is its array read, and
  * only after the kernel has accepted it. */

@@ -41,7 +41,7 @@ HOOK int epoll_wait(int epfd, struct epoll_event *events, int count, int timeout
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
     park_wait_begin(epfd);
     do
-        result = wait_epoll_filter(epfd, events, real.epoll_wait(epfd, events, count, wait_slice_ms(&wait)));
+        result = wait_epoll_filter(&wait, epfd, events, real.epoll_wait(epfd, events, count, wait_slice_ms(&wait)));
     while (result == 0 && wait_again(&wait));
     park_wait_end();
     return result;
@@ -57,7 +57,8 @@ HOOK int epoll_pwait(int epfd, struct epoll_event *events, int count, int timeou
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
     park_wait_begin(epfd);
     do
-        result = wait_epoll_filter(epfd, events, real.epoll_pwait(epfd, events, count, wait_slice_ms(&wait), mask));
+        result =
+            wait_epoll_filter(&wait, epfd, events, real.epoll_pwait(epfd, events, count, wait_slice_ms(&wait), mask));
     while (result == 0 && wait_again(&wait));
     park_wait_end();
     return result;
@@ -77,8 +78,8 @@ HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const str
     do {
         int64_t slice_ns = wait_slice_ns(&wait);
         struct timespec slice = {.tv_sec = (time_t)(slice_ns / NS_PER_S), .tv_nsec = (long)(slice_ns % NS_PER_S)};
-        result =
-            wait_epoll_filter(epfd, events, real.epoll_pwait2(epfd, events, count, slice_ns < 0 ? NULL : &slice, mask));
+        result = wait_epoll_filter(&wait, epfd, events,
+                                   real.epoll_pwait2(epfd, events, count, slice_ns < 0 ? NULL : &slice, mask));
     } while (result == 0 && wait_again(&wait));
     park_wait_end();
     return result;

@@ -239,7 +239,7 @@ static long wait_for_set(struct call *call)
         call->a[3] = wait_slice_ms(&wait);
         result = make(call);
         if (result > 0)
-            result = wait_epoll_filter(epfd, (struct epoll_event *)call->a[1], (int)result);
+            result = wait_epoll_filter(&wait, epfd, (struct epoll_event *)call->a[1], (int)result);
     } while (result == 0 && wait_again(&wait));
     park_wait_end();
     return result;
