@@ -59,8 +59,9 @@ static bool pending(struct conn *conn)
     return true;
 }
 
+/* plain: recv(), which another preload behind us may stand before. */
 static SLOW ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
-                            socklen_t *length)
+                            socklen_t *length, bool plain)
 {
     struct transfer transfer;
     ssize_t result;
@@ -69,7 +70,7 @@ static SLOW ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, 
     transfer.peek = (flags & MSG_PEEK) != 0;
     transfer.buffer = seen(buf, flags);
     do
-        result = real.recvfrom(fd, buf, bytes, flags, from, length);
+        result = plain ? real.recv(fd, buf, bytes, flags) : real.recvfrom(fd, buf, bytes, flags, from, length);
     while (transfer_read_again(&transfer, &result, bytes));
     transfer_show_buffer(&transfer, seen(buf, flags), result);
     return flags & MSG_WAITALL && !transfer.peek ? complete(&transfer, buf, bytes, flags, result) : result;
@@ -80,7 +81,7 @@ HOOK ssize_t recv(int fd, void *buf, size_t bytes, int flags)
     struct conn *conn = conn_of(fd);
     if (!conn || off_stream(flags))
         return real.recv(fd, buf, bytes, flags);
-    return receive(conn, fd, buf, bytes, flags, NULL, NULL);
+    return receive(conn, fd, buf, bytes, flags, NULL, NULL, true);
 }
 
 HOOK ssize_t recvfrom(int fd, void *buf, size_t bytes, int flags, struct sockaddr *from, socklen_t *length)
@@ -88,7 +89,7 @@ HOOK ssize_t recvfrom(int fd, void *buf, size_t bytes, int flags, struct sockadd
     struct conn *conn = conn_of(fd);
     if (!conn || off_stream(flags))
         return real.recvfrom(fd, buf, bytes, flags, from, length);
-    return receive(conn, fd, buf, bytes, flags, from, length);
+    return receive(conn, fd, buf, bytes, flags, from, length, false);
 }
 
 static SLOW ssize_t tracked_read(struct conn *conn, int fd, void *buf, size_t bytes)

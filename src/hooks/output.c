@@ -24,6 +24,13 @@ static SLOW ssize_t tracked_sendto(struct conn *conn, int fd, const void *buf, s
             transfer_show_request(&transfer, buf, result));
 }
 
+/* The same in the kernel; another preload behind us may stand before one of them alone. */
+static SLOW ssize_t tracked_send(struct conn *conn, int fd, const void *buf, size_t bytes, int flags)
+{
+    TRACKED((flags & MSG_DONTWAIT) != 0, real.send(fd, buf, bytes, flags),
+            transfer_show_request(&transfer, buf, result));
+}
+
 static SLOW ssize_t tracked_sendmsg(struct conn *conn, int fd, const struct msghdr *message, int flags)
 {
     TRACKED((flags & MSG_DONTWAIT) != 0, real.sendmsg(fd, message, flags),
@@ -53,7 +60,7 @@ static SLOW ssize_t tracked_sendfile64(struct conn *conn, int fd, int in, off64_
 HOOK ssize_t send(int fd, const void *buf, size_t bytes, int flags)
 {
     struct conn *conn = conn_of(fd);
-    return conn ? tracked_sendto(conn, fd, buf, bytes, flags, NULL, 0) : real.send(fd, buf, bytes, flags);
+    return conn ? tracked_send(conn, fd, buf, bytes, flags) : real.send(fd, buf, bytes, flags);
 }
 
 ssize_t sendto_plain(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, socklen_t length)
