@@ -138,6 +138,13 @@ def test_mptcp(resil, unwound, halves):
     assert words[:3] == [b"ok", b"ok", b"ETIMEDOUT"] and 600 <= int(words[3]) <= 600 + 1000 * UPPER
 
 
+def test_no_first_call_slips_through(resil, unwound, hold):
+    """Sixteen threads connect at once, in a process that has no copy of the rules yet: each obeys them."""
+    resil.config(f"[destination backend]\nmatch = {HOST}:{hold.port}\nchaos = refuse\n")
+    outs = {resil.run([unwound, "first_calls", str(hold.port)]).out for _ in range(200)}
+    assert outs == {b"0\n"}
+
+
 # ---- what parking costs ---------------------------------------------------------------------------------------------
 
 HOWS = ["poll", "select", "epoll"]

@@ -261,6 +261,7 @@ static bool attach(bool retaken)
     if (host.resumed || retaken)
         publish_end(&host.segment, atomic_load(&host.owner)); /* whoever was before us may have been at it */
     load_publish_if_missing();
+    host_rules(); /* the copy is there before any other thread may look: its first call must not slip through */
     if (host.resumed)
         adopt_past();
     return true;

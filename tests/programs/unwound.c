@@ -390,6 +390,32 @@ static void tight_select(void)
     printf(" %d\n", FD_ISSET(fd, in) != 0);
 }
 
+/* ---- many first calls at once */
+
+static pthread_barrier_t gate;
+static int succeeded;
+
+static void *first_call(void *unused)
+{
+    int fd = stream(0);
+    pthread_barrier_wait(&gate);
+    if (go(fd) == 0)
+        __atomic_fetch_add(&succeeded, 1, __ATOMIC_RELAXED);
+    return unused;
+}
+
+static void first_calls(void)
+{
+    enum { THREADS = 16 };
+    pthread_t threads[THREADS];
+    pthread_barrier_init(&gate, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, first_call, NULL);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    printf("%d\n", succeeded);
+}
+
 /* ---- options and protocols */
 
 static void low_water(void)
@@ -475,27 +501,17 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } cases[] = {{"jump_first", jump_first},
-                 {"jump_thread", jump_thread},
-                 {"jump_connect", jump_connect},
-                 {"cancel_connect", cancel_connect},
-                 {"cancel_recv", cancel_recv},
-                 {"jump_recv", jump_recv},
-                 {"stop", stop_and_continue},
-                 {"restart", restart},
-                 {"no_restart", no_restart},
-                 {"cancel_epoll", cancel_epoll},
-                 {"jump_epoll", jump_epoll},
-                 {"early_waiter", early_waiter},
-                 {"large_select", large_select},
-                 {"large_select_connect", large_select_connect},
-                 {"tight_select", tight_select},
-                 {"low_water", low_water},
-                 {"wait_all", wait_all},
-                 {"mptcp", mptcp},
-                 {"poll", cost_poll},
-                 {"select", cost_select},
-                 {"epoll", cost_epoll}};
+    } cases[] = {{"jump_first", jump_first},     {"jump_thread", jump_thread},
+                 {"jump_connect", jump_connect}, {"cancel_connect", cancel_connect},
+                 {"cancel_recv", cancel_recv},   {"jump_recv", jump_recv},
+                 {"stop", stop_and_continue},    {"restart", restart},
+                 {"no_restart", no_restart},     {"cancel_epoll", cancel_epoll},
+                 {"jump_epoll", jump_epoll},     {"early_waiter", early_waiter},
+                 {"large_select", large_select}, {"large_select_connect", large_select_connect},
+                 {"tight_select", tight_select}, {"low_water", low_water},
+                 {"wait_all", wait_all},         {"mptcp", mptcp},
+                 {"first_calls", first_calls},   {"poll", cost_poll},
+                 {"select", cost_select},        {"epoll", cost_epoll}};
     if (argc < 3)
         return 2;
     to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2]))};
