@@ -81,7 +81,8 @@ struct real {
 
 extern struct real real;
 
-/* real_single_threaded(): whether there is no other thread, as libc (2.32 and later) knows: false when it does not say. */
+/* real_single_threaded(): whether there is no other thread, as libc (2.32 and later) knows: false when it does not say.
+ */
 bool real_single_threaded(void);
 
 /* real_resolve(): fills `real` by dlsym(RTLD_NEXT). Constructor only. Symbols that this libc lacks keep their
