@@ -3,6 +3,7 @@
 whatever set, thread or child the application looks at it; and it goes on in the end."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -46,12 +47,13 @@ QUEUE = "bulkhead.limit = 1\nbulkhead.queue = 5\nbulkhead.queue_timeout = 10s\nf
 class Queued:
     """A script whose connect has to wait for the slot of a puppet, until free()."""
 
-    def __init__(self, resil, hold, script, expect_queued=True, extra=""):
+    def __init__(self, resil, hold, script, expect_queued=True, stdin=False):
         self.resil = resil
-        resil.config(f"[destination backend]\nmatch = {HOST}:{hold.port}\n{QUEUE}{extra}")
+        resil.config(f"[destination backend]\nmatch = {HOST}:{hold.port}\n{QUEUE}")
         self.holder = resil.puppet(hold.port)
         assert self.holder.do("s = connect()") == "ok"
-        self.child = resil.spawn([PYTHON, "-c", PREFIX + script, str(hold.port)])
+        self.child = resil.spawn([PYTHON, "-c", PREFIX + script, str(hold.port)],
+                                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL)
         if expect_queued:
             wait_until(lambda: resil.row("backend")["queued"] == 1)
 
@@ -359,3 +361,29 @@ tell(n=n, events=got.events, early=time.monotonic() - start < 0.5)
 os._exit(0)
 """, expect_queued=False)
     assert queued.line() == {"n": 1, "events": 16, "early": True}
+
+
+@pytest.mark.parametrize("successor", ["exec sleep 20", "exec env -u LD_PRELOAD sleep 20"])
+def test_another_program_takes_the_process(resil, hold, successor):
+    queued = Queued(resil, hold, rf"""
+begun = begin(s)
+sys.stdin.readline()
+os.execvp("sh", ["sh", "-c", "{successor}"])
+""", stdin=True)
+    queued.child.stdin.write(b"\n")
+    queued.child.stdin.flush()
+    wait_until(lambda: resil.row("backend")["queued"] == 0)
+
+
+def test_made_to_block_meanwhile(resil, hold):
+    """A send waits for the connection then, as natively in SYN_SENT."""
+    queued = Queued(resil, hold, r"""
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+begun = begin(s)
+ep = select.epoll()
+ep.register(s, OUT)
+s.settimeout(None)
+tell(how=said(lambda: s.sendall(b"x")), answer=s.recv(1).decode())
+""")
+    queued.free()
+    assert queued.result() == [{"how": "ok", "answer": "x"}]

@@ -11,6 +11,7 @@
 #include "conn/kernel.h"
 #include "conn/lineage.h"
 #include "conn/observe.h"
+#include "conn/pending.h"
 #include "conn/track.h"
 #include "real/raw.h"
 
@@ -77,6 +78,7 @@ static void suspend(struct conn *conn)
 {
     struct gate gate = observe_gate(conn);
     gate_give_back(&gate, &conn->admission);
+    pending_suspend(conn);
     if (conn->survives || !conn->held[SLOT_CONNECTION].segment)
         return;
     struct held held[SLOT_KINDS]; /* the record's own stay: while others hold the socket they are the same again */

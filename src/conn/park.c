@@ -39,7 +39,9 @@ static __thread char here;
 
 void park_wait_enter(int epfd)
 {
-    atomic_store_explicit(&waiter[(unsigned)epfd % WAITERS], &here, memory_order_relaxed);
+    _Atomic(const char *) *last = &waiter[(unsigned)epfd % WAITERS];
+    if (atomic_load_explicit(last, memory_order_relaxed) != &here) /* the line stays shared by loops side by side */
+        atomic_store_explicit(last, &here, memory_order_relaxed);
 }
 
 static bool sleeps_elsewhere(int epfd)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "conn/deadline.h"
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/kernel.h"
@@ -252,6 +253,26 @@ static bool was_silent(const struct conn *conn, uint64_t since_ns)
 {
     return atomic_load(&conn->started_ns) <= since_ns && conn_state(conn) == CONN_CONNECTING &&
            (pending_holds(conn) || kernel_connection(atomic_load(&conn->fd)) == KERNEL_CONNECTING);
+}
+
+void pending_suspend(struct conn *conn)
+{
+    if (!claim(conn, PENDING_WAITING))
+        return;
+    slots_release_all(conn->call.held);
+    atomic_store_explicit(&conn->pending, PENDING_WAITING, memory_order_release);
+}
+
+void pending_await(struct conn *conn)
+{
+    const uint64_t slice_ns = 50000000, short_ns = 1000000;
+    uint32_t generation = atomic_load(&conn->generation);
+    while (pending_holds(conn) && atomic_load(&conn->generation) == generation) {
+        uint64_t now_ns = clock_now_ns(), until_ns = atomic_load(&conn->parked_ns);
+        uint64_t rest_ns = until_ns > now_ns + short_ns ? until_ns - now_ns : short_ns;
+        inject_sleep((int64_t)(rest_ns < slice_ns ? rest_ns : slice_ns));
+        deadline_fire(clock_now_ns());
+    }
 }
 
 struct conn *pending_of(int epfd, uint64_t data, uint64_t since_ns)

@@ -45,6 +45,13 @@ void pending_forget(struct conn *conn);
 void pending_abort(struct conn *conn);
 void pending_after_fork(struct conn *conn);
 
+/* pending_suspend(conn): before an exec: its place in a queue is given back; if the exec fails it queues anew. */
+void pending_suspend(struct conn *conn);
+
+/* pending_await(conn): a call on a descriptor that blocks by now: sleeps until there is an attempt, or none any more.
+ */
+void pending_await(struct conn *conn);
+
 /* pending_of(epfd, data, since_ns): the record whose registration in this epoll set has that data, and which a failure
  * that a wait begun at since_ns reports can be of; NULL when there is none. Several members may have the same data. */
 struct conn *pending_of(int epfd, uint64_t data, uint64_t since_ns);

@@ -63,8 +63,12 @@ static bool inject(struct transfer *transfer, uint32_t call)
 static bool withheld(const struct transfer *transfer)
 {
     struct conn *conn = transfer->conn;
-    if (!park_holds(conn) || (atomic_load(&conn->blocking) && !transfer->dontwait))
+    if (!park_holds(conn))
         return false;
+    if (atomic_load(&conn->blocking) && !transfer->dontwait) {
+        pending_await(conn);
+        return poisoned(conn, transfer->fd);
+    }
     uint64_t now_ns = clock_now_ns();
     if (park_is_due(conn, now_ns) && !pending_due(conn, now_ns)) {
         park_end(conn);
