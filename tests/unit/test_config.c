@@ -3,6 +3,7 @@
  * code under garbage. Runs from the top of the source tree, or takes it as its argument. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <glob.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -565,12 +566,14 @@ static void test_keys(const char *top)
         CHECK(seen[key]);
     if (file)
         fclose(file);
-    static const char *const examples[] = {"api", "postgres", "redis", "observe"};
-    for (size_t row = 0; row < COUNT_OF(examples); row++) {
-        snprintf(path, sizeof path, "%s/config/examples/%s.conf", top, examples[row]);
-        if (!CHECK(compile(path, NULL)))
-            fprintf(stderr, "%s\n", errors.text);
-    }
+    glob_t examples;
+    snprintf(path, sizeof path, "%s/config/examples/*.conf", top);
+    if (!CHECK(glob(path, 0, NULL, &examples) == 0))
+        return;
+    for (size_t row = 0; row < examples.gl_pathc; row++)
+        if (!CHECK(compile(examples.gl_pathv[row], NULL)) || !CHECK(rules->destinations > 0))
+            fprintf(stderr, "%s: %s\n", examples.gl_pathv[row], errors.text);
+    globfree(&examples);
 }
 
 /* ---- precedence ------------------------------------------------------------------------------- */
