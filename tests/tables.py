@@ -1,4 +1,4 @@
-"""Reads the project's tables (src/tables/*.tbl.h), and keeps the lists in README.md equal to them.
+"""Reads the project's tables (src/tables/*.tbl.h, src/segment/layout.h), and keeps the lists in README.md equal to them.
 
 `tables.py` prints what is out of date and exits 1; `tables.py --write` rewrites the marked blocks.
 """
@@ -64,7 +64,74 @@ def commands_block():
     return lines
 
 
-BLOCKS = {"keys": keys_block, "counters": counters_block, "symbols": symbols_block, "commands": commands_block}
+LAYOUT = ROOT / "src/segment/layout.h"
+
+# What a reader of another program needs of the first page: (field, length, what stands there).
+HEADER = [
+    ("magic", "8", "`RESILSEG`"),
+    ("major", "4", "of the layout: readers refuse another one"),
+    ("minor", "4", "grows when spare bytes get a meaning"),
+    ("off", "4", "the kill switch; this offset is fixed for all versions"),
+    ("off_until_ns", "8", "its end, 0 = until it is turned on; fixed, too"),
+    ("total_bytes", "8", "the size of the file"),
+    ("boot_id", "16", "of the boot it belongs to"),
+    ("sem_id", "4", "SysV semaphore set: one unit for each live process, taken with SEM_UNDO; -1 = none"),
+    ("generation", "8", "of the rules, 0 = none; the slot is generation % 2"),
+    ("dropped", "8", "connections or rows that found their table full: passed through"),
+    ("doubts", "8", "calls passed through because of an internal doubt"),
+    ("region", "8 x 16", "offset: 8, record_bytes: 4, records: 4 of each region, in the order of the next table"),
+    ("config_path", "512", "the configuration file, ended by NUL"),
+    ("config_error", "1024", "why there are no rules, ended by NUL"),
+    ("rings", "8", "io_uring_setup() calls that were let through"),
+    ("rings_denied", "8", "likewise, refused"),
+]
+# (records, structure or bytes of a record, what, fields whose place in a record is told)
+REGIONS = [
+    ("SEG_DIRECTORY", "seg_counter", "names of the counters of a row", ["unit", "help"]),
+    ("SEG_RULES_SLOTS", "SEG_RULES_BYTES", "compiled rules", []),
+    ("SEG_ROWS", "seg_row", "destinations, endpoints, accounts",
+     ["name", "label", "breaker", "counter", "connect", "response", "coverage"]),
+    ("SEG_PROCESSES", "seg_process", "processes", ["pid", "program", "coverage"]),
+    ("SEG_LEDGER", "seg_entry", "open connections", ["row", "endpoint", "pid"]),
+    ("SEG_UNMATCHED", "seg_unmatched", "addresses that no destination matched", ["count", "label"]),
+    ("SEG_EVENTS_LIFE", "seg_event", "events: state changes, loads, reclaims", ["kind", "name", "label"]),
+    ("SEG_EVENTS_REFUSAL", "seg_event", "events: refusals and failures", []),
+]
+
+
+def layout():
+    """The offsets and sizes that layout.h asserts, and its constants."""
+    text = LAYOUT.read_text()
+    offsets = {(kind, field): int(at) for kind, field, at in re.findall(r"^AT\((\w+), (\w+), (\d+)\);", text, re.M)}
+    sizes = {kind: int(size) for kind, size in re.findall(r"^SIZE\((\w+), (\d+)\);", text, re.M)}
+    numbers = {}
+    for name, value in re.findall(r"^ +(SEG_\w+) = ([\d <]+)", text, re.M):
+        base, _, shift = value.partition("<<")
+        numbers[name] = int(base) << int(shift or 0)
+    return offsets, sizes, numbers
+
+
+def segment_block():
+    offsets, sizes, numbers = layout()
+    lines = ["| offset | length | of the first page |", "|---|---|---|"]
+    lines += [f"| {offsets['seg_header', field]} | {length} | `{field}`: {text} |" for field, length, text in HEADER]
+    lines += ["", "| offset | records x bytes | region, and the offsets of some fields in a record |", "|---|---|---|"]
+    at = numbers["SEG_ALIGN"]
+    for records, record, text, fields in REGIONS:
+        size = sizes.get(record) or numbers[record]
+        places = ", ".join(f"`{field}` {offsets[record, field]}" for field in fields)
+        lines.append(f"| {at} | {numbers[records]} x {size} | {text}{': ' if places else ''}{places} |")
+        at = -(-(at + numbers[records] * size) // numbers["SEG_ALIGN"]) * numbers["SEG_ALIGN"]
+    return lines + ["", f"In all {at} bytes, layout {numbers_of_version()}."]
+
+
+def numbers_of_version():
+    major, minor = re.findall(r"^#define SEG_M(?:AJOR|INOR) (\d+)u", LAYOUT.read_text(), re.M)
+    return f"{major}.{minor}"
+
+
+BLOCKS = {"keys": keys_block, "counters": counters_block, "symbols": symbols_block, "commands": commands_block,
+          "segment": segment_block}
 
 
 def rewritten(text):

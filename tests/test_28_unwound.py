@@ -18,7 +18,7 @@ RETRY = "retry.attempts = 3\nretry.backoff = constant\nretry.base = {base}\nretr
 
 
 class Halves(Scripted):
-    """Obeys one letter: e echoes, s is silent, p pauses 400 ms, t sends ten bytes in two halves, 1.2 s apart."""
+    """Obeys one letter: e echoes, s is silent, p pauses 400 ms, t sends five bytes and, 1.2 s later, ten."""
 
     def handle(self, connection):
         letter = connection.recv(1)
@@ -30,7 +30,7 @@ class Halves(Scripted):
         elif letter == b"t":
             connection.sendall(b"12345")
             time.sleep(1.2)  # longer than timeout.response: the pause is the subject
-            connection.sendall(b"67890")
+            connection.sendall(b"6789012345")  # ten: less may not wake a reader that has taken the first half
         while letter and (letter := connection.recv(100)):
             connection.sendall(letter)
 

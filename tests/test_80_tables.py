@@ -4,7 +4,10 @@
 import os
 import re
 
-from helper import LIBRARY, TOP, key_names, table_rows
+import pytest
+
+import tables
+from helper import LIBRARY, RESCTL, TOP, key_names, table_rows
 
 
 def read(*parts):
@@ -39,5 +42,33 @@ def test_readme_names_every_subcommand(resil):
 def test_readme_names_every_variable(resil):
     text = read("README.md")
     variables = ("RESIL_CONFIG", "RESIL_RULES", "RESIL_SEGMENT", "RESIL_CHAOS", "RESIL_CHAOS_SEED", "RESIL_DISABLE",
-                 "RESIL_LOG")
+                 "RESIL_LOG", "RESIL_PRIORITY")
     assert [variable for variable in variables if variable not in text] == []
+
+
+def test_lists_of_the_readme(resil):
+    """Keys, counters, commands, symbols, and the offsets of the segment, as tests/tables.py writes them."""
+    text = read("README.md")
+    assert tables.rewritten(text) == text
+
+
+README_EXAMPLES = re.findall(r"^```ini\n(.*?)^```$", read("README.md"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(len(README_EXAMPLES)))
+def test_configuration_of_the_readme(resil, number):
+    """Every example is accepted as it stands there, without a hint."""
+    text = README_EXAMPLES[number]
+    path = resil.file(f"{number}.conf", text if "[destination" in text else f"[destination a]\nmatch = a\n{text}")
+    result = resil.resctl("check", path)
+    assert result.status == 0 and b"hint" not in result.out, (text, result)
+
+
+def test_scripts_of_the_readme(resil):
+    """A command with `resctl simulate`, its script, and what it prints."""
+    found = re.findall(r"^    \$ resctl simulate (.*?) <<END\n(.*?)^    END\n(.*?)^$", read("README.md"), re.DOTALL | re.MULTILINE)
+    assert found
+    for options, script, printed in found:
+        result = resil.run(["/bin/sh", "-c", f"{RESCTL} simulate {options}"], preload=False,
+                           stdin=script.replace("    ", "").encode())
+        assert result.out.decode() == printed.replace("    ", ""), result

@@ -31,7 +31,8 @@ KEY(timeout_write_ns, "timeout.write", DURATION, "off", "1ms", "24h", "off",
     "time for which written bytes may stay unacknowledged")
 KEY(timeout_dns_ns, "timeout.dns", DURATION, "off", "1s", "10m", "off",
     "time for one lookup, given to libc's resolver by resctl run")
-KEY(timeout_total_ns, "timeout.total", DURATION, "off", "1ms", "24h", "off", "time for a whole connect call")
+KEY(timeout_total_ns, "timeout.total", DURATION, "off", "1ms", "24h", "off",
+    "time for a whole connect call, with its waits and retries")
 KEY(breaker_failures, "breaker.failures", COUNT, "5", "1", "65535", "off", "consecutive failures that open the breaker")
 KEY(breaker_ratio_ppm, "breaker.ratio", PERCENT, "50%", "0.1%", "100%", "off",
     "share of failures within the window that opens the breaker")
@@ -55,7 +56,8 @@ KEY(breaker_failure_on, "breaker.failure_on", SET, "none", "", "",
     "observations that are failures besides the usual ones")
 KEY(breaker_errors, "breaker.errors", COUNT, "off", "1", "40000", "off",
     "failures within the window that open the breaker, successes irrelevant")
-KEY(breaker_slow_time_ns, "breaker.slow_time", DURATION, "off", "1us", "24h", "off", "a call that takes longer is slow")
+KEY(breaker_slow_time_ns, "breaker.slow_time", DURATION, "off", "1us", "24h", "off",
+    "a call that takes longer is slow, from that moment on")
 KEY(breaker_slow_ratio_ppm, "breaker.slow_ratio", PERCENT, "100%", "0.1%", "100%", "",
     "share of slow calls within the window that opens the breaker")
 KEY(breaker_open_time_ns, "breaker.open_time", DURATION, "5s", "1ms", "24h", "", "time from opening to half-open")
@@ -87,15 +89,17 @@ KEY(bulkhead_per, "bulkhead.per", WORD, "host", "", "", "host process uid",
 KEY(bulkhead_unit, "bulkhead.unit", WORD, "connection", "", "", "connection exchange",
     "whether a slot is held by an open connection or by an exchange that waits for its answer")
 KEY(bulkhead_queue, "bulkhead.queue", COUNT, "0", "0", "10000", "",
-    "blocking connects that may wait for a slot, first come first served")
+    "connects, or first writes of exchanges, that may wait for a slot, first come first served")
 KEY(bulkhead_queue_timeout_ns, "bulkhead.queue_timeout", TIMEOUT, "timeout.connect", "1ms", "1h", "off",
-    "how long a connect may wait in the queue")
+    "how long one may wait in the queue")
 KEY(bulkhead_adaptive, "bulkhead.adaptive", WORD, "off", "", "", "off aimd gradient vegas",
     "let the limit follow the latency that is measured; bulkhead.limit is where it begins")
 KEY(bulkhead_min, "bulkhead.min", COUNT, "3", "1", "60000", "", "the lowest adaptive limit")
 KEY(bulkhead_max, "bulkhead.max", COUNT, "200", "1", "60000", "", "the highest adaptive limit")
-KEY(priority, "priority", COUNT, "0", "0", "255", "", "while others wait in the same queue, higher goes first")
-KEY(retry_attempts, "retry.attempts", COUNT, "1", "1", "100", "", "attempts of one blocking connect call in all")
+KEY(priority, "priority", COUNT, "0", "0", "255", "",
+    "who waits in a queue, or for a probe's place: higher goes first; RESIL_PRIORITY overrides it")
+KEY(retry_attempts, "retry.attempts", COUNT, "1", "1", "100", "",
+    "attempts in all of one connect call, or of one request (retry.replay)")
 KEY(retry_backoff, "retry.backoff", WORD, "exponential", "", "", "exponential linear fibonacci constant decorrelated",
     "how the delay between attempts grows")
 KEY(retry_base_ns, "retry.base", DURATION, "100ms", "1ms", "1h", "", "the delay before the first retry")
@@ -108,13 +112,13 @@ KEY(retry_on, "retry.on", SET, "refused timeout unreachable reset", "", "",
 KEY(retry_budget, "retry.budget", BUDGET, "20% 10/s 10s", "", "", "off",
     "retries allowed: a share of the calls of this time, and a floor a second, over the segment")
 KEY(retry_replay, "retry.replay", WORD, "off", "", "", "off idempotent",
-    "send a request that may be repeated again when its connection fails before an answer")
+    "idempotent: send a request once more, if its kind allows it, when its connection fails before an answer")
 KEY(rate_limit, "rate.limit", RATE, "off", "1/h", "1000000000/s", "off",
     "connects, exchanges or bytes for each unit of time")
 KEY(rate_burst, "rate.burst", AMOUNT, "off", "1", "1000000000", "off",
     "so many at once after a pause; off: one second's worth")
 KEY(rate_max_wait_ns, "rate.max_wait", DURATION, "0s", "0s", "1h", "",
-    "how long a blocking connect may wait for its turn")
+    "how long a connect, or a write, may wait for its turn")
 KEY(rate_unit, "rate.unit", WORD, "connections", "", "", "connections exchanges bytes", "what rate.limit counts")
 KEY(rate_per, "rate.per", WORD, "host", "", "", "host process uid",
     "one limit for all processes that share the segment, or one for each process or user")
@@ -136,7 +140,7 @@ KEY(balance_affinity, "balance.affinity", WORD, "off", "", "", "off process uid 
     "who keeps the endpoint chosen first while it can be had")
 KEY(balance_slow_start_ns, "balance.slow_start", DURATION, "off", "1ms", "1h", "off",
     "how long an endpoint that came back takes to get its full share")
-KEY(chaos, "chaos", TEXT, "", "", "", "", "faults to inject, in the syntax of RESIL_CHAOS; deny forbids them")
+KEY(chaos, "chaos", TEXT, "", "", "", "", "faults to inject, in the syntax of RESIL_CHAOS; deny forbids those, too")
 KEY(chaos_counts, "chaos.counts", WORD, "off", "", "", "off on", "whether injected faults move the breaker")
 KEY(peername, "peername", WORD, "asked", "", "", "asked real",
     "what getpeername() answers: the address that the program asked for, or the endpoint's")
