@@ -109,13 +109,19 @@ static void jump_first(void)
     printf("%s\n", word(go(stream(0))));
 }
 
-/* The same in a thread that then ends: the others connect. */
+/* The same in a thread that then ends: the others connect. The signal is this thread's alone, as long as it can jump.
+ */
 static void *jumper(void *fd)
 {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     if (sigsetjmp(out, 1) == 0) {
         alarm_in(number, 0, jump);
         go((int)(long)fd);
     }
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     return NULL;
 }
 
@@ -126,8 +132,8 @@ static void jump_thread(void)
     long fd = stream(0);
     sigemptyset(&set);
     sigaddset(&set, SIGALRM);
-    pthread_create(&thread, NULL, jumper, (void *)fd);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    pthread_create(&thread, NULL, jumper, (void *)fd);
     pthread_join(thread, NULL);
     setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
     printf("%s\n", word(go(stream(0))));
