@@ -208,6 +208,12 @@ class Resil:
         assert len(rows) == 1, f"{dest} {endpoint}: {len(rows)} rows"
         return rows[0]
 
+    def published(self, dest, endpoint="*"):
+        """Whether some process has made the segment and published the rules of `dest` in it."""
+        result = self.resctl("status", "--json")
+        rows = json.loads(result.out)["destinations"] if result.status in (0, 1) else []
+        return any((row["name"], row["endpoint"]) == (dest, endpoint) for row in rows)
+
     def counters(self, dest, endpoint="*"):
         return self.row(dest, endpoint)["counters"]
 

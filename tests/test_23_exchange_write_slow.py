@@ -144,7 +144,7 @@ def test_calls_that_hang_open_the_breaker_before_they_end(resil, hang, client):
                  "breaker.slow_ratio = 100%\nbreaker.min_calls = 3\nbreaker.failures = off\nbreaker.ratio = off\n"
                  "first_byte = client\n")
     children = [resil.spawn(["/usr/bin/python3", "-c", client, str(hang.port)]) for _ in range(3)]
-    wait_until(lambda: resil.resctl("status").status == 0)
+    wait_until(lambda: resil.published("backend"))
     wait_until(lambda: resil.row("backend")["state"] == "open", what="the breaker to open")
     assert [child.poll() for child in children] == [None] * 3
     row = resil.row("backend", f"{HOST}:{hang.port}")

@@ -300,7 +300,7 @@ def test_the_outer_slot_stays_over_the_retries(resil, dead):
            "breaker.failures = off", "bulkhead.limit = 1", "order = bulkhead-outside")
     first = resil.puppet(dead.port)
     first.tell("s = connect()")
-    wait_until(lambda: resil.row("backend")["connections"] == 1 if resil.resctl("status").status == 0 else False)
+    wait_until(lambda: resil.published("backend") and resil.row("backend")["connections"] == 1)
     other = resil.puppet(dead.port)
     assert other.do("connect()") == "ECONNREFUSED"
     assert resil.counters("backend")["rejected_bulkhead"] == 1
