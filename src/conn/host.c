@@ -206,7 +206,7 @@ static bool turn_is_abandoned(const struct host_turn *turn, uint32_t tid, uintpt
     if (now_ns - atomic_load(&turn->since_ns) > TURN_NS)
         return true;
     return tid == (uint32_t)raw_gettid() ? frame >= atomic_load(&turn->frame)
-                                         : raw_syscall(SYS_tgkill, raw_getpid(), tid, 0, 0, 0, 0) == -ESRCH;
+                                         : !raw_thread_lives(raw_getpid(), (int)tid);
 }
 
 bool host_turn_take(struct host_turn *turn)

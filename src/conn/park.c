@@ -188,7 +188,7 @@ void park_wait_begin(int epfd)
 
 static bool is_alive(uint32_t id)
 {
-    return raw_syscall(SYS_tgkill, atomic_load(&host.pid), (long)id, 0, 0, 0, 0) != -ESRCH;
+    return raw_thread_lives((int)atomic_load(&host.pid), (int)id);
 }
 
 static unsigned occupied(const _Atomic uint32_t *places)

@@ -3,6 +3,7 @@
  * the kernel for the library itself. */
 #include "real/raw.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
@@ -110,6 +111,11 @@ int raw_getpid(void)
 int raw_gettid(void)
 {
     return (int)raw_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+}
+
+bool raw_thread_lives(int pid, int tid)
+{
+    return raw_syscall(SYS_tgkill, pid, tid, 0, 0, 0, 0) != -ESRCH;
 }
 
 int raw_getsockopt(int fd, int level, int name, void *value, unsigned *length)

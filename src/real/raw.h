@@ -8,6 +8,7 @@
 #ifndef RESIL_REAL_RAW_H
 #define RESIL_REAL_RAW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -24,6 +25,7 @@ void *raw_mmap(void *addr, size_t bytes, int prot, int flags, int fd, int64_t of
 int raw_munmap(void *addr, size_t bytes);
 int raw_getpid(void);
 int raw_gettid(void);
+bool raw_thread_lives(int pid, int tid); /* by signal 0; true when it cannot be told */
 int raw_getsockopt(int fd, int level, int name, void *value, unsigned *length);
 int raw_setsockopt(int fd, int level, int name, const void *value, unsigned length);
 int raw_shutdown(int fd, int how);
