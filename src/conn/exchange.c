@@ -42,7 +42,8 @@ static void open_exchange(struct conn *conn, enum conn_state from, uint64_t now_
     atomic_store_explicit(&conn->started_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&conn->exchange_bytes, 0, memory_order_relaxed);
     atomic_store_explicit(&conn->acked, 0, memory_order_relaxed);
-    atomic_fetch_and_explicit(&conn->delayed, ~(uint32_t)FAULT_AT_READ, memory_order_relaxed);
+    if (__builtin_expect(atomic_load_explicit(&conn->delayed, memory_order_relaxed) != 0, 0))
+        atomic_fetch_and_explicit(&conn->delayed, ~(uint32_t)FAULT_AT_READ, memory_order_relaxed);
     judge_open(conn);
     atomic_store_explicit(&conn->admission_open, 1, memory_order_release); /* before an answer can close it */
     if (!conn_move(conn, from, CONN_WAITING))

@@ -60,10 +60,11 @@ static void tell(struct conn *conn, enum outcome outcome, uint64_t end_ns, uint6
     struct gate gate = observe_gate(conn);
     if (outcome == OUTCOME_IGNORED)
         seg_count(observe_row(conn), COUNTER_ignored, 1);
+    bool slow = is_slow(conn, end_ns);
     if (host.disabled & DISABLE_BREAKER)
         gate_give_back(&gate, &conn->admission);
-    else
-        gate_result(&gate, &conn->admission, outcome, is_slow(conn, end_ns), now_ns,
+    else if (outcome != OUTCOME_SUCCESS || slow || !gate_good(&gate, &conn->admission, now_ns))
+        gate_result(&gate, &conn->admission, outcome, slow, now_ns,
                     prng_at(host.chaos_seed, now_ns, (uint64_t)(uintptr_t)conn), retry_after_ns);
 }
 
@@ -95,7 +96,9 @@ void observe_answer(struct conn *conn, enum observation observation, uint64_t an
                     uint64_t retry_after_ns)
 {
     enum outcome outcome = classify_outcome(conn->conf, observation);
-    bool ours = atomic_exchange_explicit(&conn->injected, 0, memory_order_relaxed) && !conn->conf->chaos_counts;
+    bool injected = atomic_load_explicit(&conn->injected, memory_order_relaxed) &&
+                    atomic_exchange_explicit(&conn->injected, 0, memory_order_relaxed);
+    bool ours = injected && !conn->conf->chaos_counts;
     bool failed = outcome == OUTCOME_FAILURE || outcome == OUTCOME_OVERLOAD;
     observe_count(conn, observation);
     if (!ours)

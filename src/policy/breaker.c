@@ -54,6 +54,12 @@ struct breaker breaker_unpack(uint64_t word)
     return b;
 }
 
+bool breaker_is_at_rest(uint64_t word, uint32_t generation)
+{
+    const uint64_t exponent = (uint64_t)EXPONENT_MAX << UNTIL_BITS;
+    return (word & ~exponent) == ((uint64_t)STATE_CLOSED << 62 | (uint64_t)(generation & GENERATION_MASK) << 50);
+}
+
 static struct breaker_step unchanged(const struct breaker *b)
 {
     return (struct breaker_step){.next = *b, .verdict = VERDICT_ADMIT};

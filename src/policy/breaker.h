@@ -62,6 +62,10 @@ struct breaker_step breaker_result(const struct breaker *breaker, const struct c
                                    enum outcome outcome, bool slow, const struct window_sum *sum, uint64_t now_ns,
                                    uint64_t random, uint64_t retry_after_ns);
 
+/* breaker_is_at_rest(word, generation): closed, of that generation, no failure in a row: a success leaves it as it is.
+ */
+bool breaker_is_at_rest(uint64_t word, uint32_t generation);
+
 /* breaker_reset(breaker, reason): closed, counts cleared, a new generation: earlier results are late. */
 struct breaker_step breaker_reset(const struct breaker *breaker, enum reason reason);
 

@@ -255,6 +255,19 @@ void gate_slow(const struct gate *gate, struct admission *admission, uint64_t no
     }
 }
 
+bool gate_good(const struct gate *gate, struct admission *admission, uint64_t now_ns)
+{
+    struct seg_row *row = row_of(gate);
+    uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
+    uint32_t generation = admission->ticket.generation;
+    if (admission->lease != 0 || admission->spent || !breaker_is_at_rest(word, generation) || is_forced(gate))
+        return false;
+    if (!tally_is_wanted(gate->conf))
+        return true;
+    count_result(gate, admission, generation, OUTCOME_SUCCESS, false, now_ns);
+    return tally_is_clean(row, gate->conf); /* looked at after counting: of two at once the second sees both */
+}
+
 void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
                  uint64_t random, uint64_t retry_after_ns)
 {

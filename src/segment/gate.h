@@ -41,6 +41,11 @@ enum verdict gate_admit(const struct gate *gate, uint64_t now_ns, struct admissi
 void gate_result(const struct gate *gate, struct admission *admission, enum outcome outcome, bool slow, uint64_t now_ns,
                  uint64_t random, uint64_t retry_after_ns);
 
+/* gate_good(gate, admission, now_ns): the end of a call that succeeded in time, in the usual case: the breaker is at
+ * rest and no call of the window failed or was slow. False: it is not so, or not any more; gate_result() has to judge.
+ */
+bool gate_good(const struct gate *gate, struct admission *admission, uint64_t now_ns);
+
 /* gate_slow(gate, admission, now_ns, random): the call is still in flight and has passed breaker.slow_time: it is
  * counted now; its end will not count it again as slow. */
 void gate_slow(const struct gate *gate, struct admission *admission, uint64_t now_ns, uint64_t random);

@@ -51,6 +51,28 @@ static uint64_t wait_ns(uint64_t until_us, uint64_t now_ns)
     return breaker_wait_ns(&open, &conf, now_ns);
 }
 
+/* Where the hooks spare themselves the step, the step would change nothing; and nowhere else. */
+static void test_breaker_at_rest(void)
+{
+    const struct conf conf = breaker_conf();
+    const struct window_sum clean = {.calls = 1};
+    uint64_t random = 1;
+    int at_rest = 0;
+    for (int i = 0; i < 100000; i++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        uint64_t word = random & ~((uint64_t)(i % 4 != 0) << 62 | (uint64_t)(i % 2 ? 0xffff : 0)) & ~(1ull << 63);
+        struct breaker now = breaker_unpack(word & ~(i % 2 ? (1ull << 42) - 1 : 0));
+        uint64_t packed = breaker_pack(&now);
+        uint32_t generation = now.generation ^ (uint32_t)(i % 16 == 1);
+        struct breaker_step step = breaker_result(&now, &conf, (struct ticket){.generation = generation},
+                                                  OUTCOME_SUCCESS, false, &clean, S, random, 0);
+        bool nothing = !step.late && !step.changed && now.state == STATE_CLOSED;
+        CHECK_INT(breaker_is_at_rest(packed, generation), nothing);
+        at_rest += nothing;
+    }
+    CHECK(at_rest > 1000);
+}
+
 static void test_breaker_wait(void)
 {
     uint64_t now_ns = 1000 * S, now_us = now_ns / US;
@@ -397,6 +419,7 @@ static void test_classify_outcome(void)
 int main(void)
 {
     test_breaker_word();
+    test_breaker_at_rest();
     test_breaker_wait();
     test_breaker_open_time();
     test_breaker_without_lease();
