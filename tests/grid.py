@@ -35,7 +35,6 @@ class Row:
     deaf_answer why it ends with status 0 although no answer came, if it does
     at_once_words  what it says of a refused connect, where that differs with the moment: a connect that does not block is
                 refused at once by the library, and a moment later by the kernel
-    unseen      why a timeout of the answer is not counted, if it is not
     without     states that are not shown of it, each with the reason
     measures    it prints figures that differ from run to run
     """
@@ -53,7 +52,6 @@ class Row:
     deaf: str = ""
     deaf_answer: str = ""
     at_once_words: bytes = b""
-    unseen: str = ""
     without: dict = field(default_factory=dict)
     measures: bool = False
 
@@ -167,7 +165,7 @@ ROWS = (
     Row("lynx", "http", "blocking, select", scheme("http", "lynx", "-source"), ("lynx",)),
     Row("w3m", "http", "blocking", scheme("http", "w3m", "-no-proxy", "-dump_source"), ("w3m",), deaf="its status tells nothing of the network", deaf_answer="its status tells nothing of the network"),
     Row("links", "http", "select", scheme("http", "links", "-source"), ("links",), connects=3, asks=3),
-    Row("busybox-wget", "http", "blocking, stdio", scheme("http", "busybox", "wget", "-q", "-O-"), ("busybox",), unseen="it reads by stdio: the kernel bounds that, no hook sees it"),
+    Row("busybox-wget", "http", "blocking, stdio", scheme("http", "busybox", "wget", "-q", "-O-"), ("busybox",)),
     Row("busybox-nc", "http", "blocking, poll", script("busybox", "nc"), ("busybox",), stdin=REQUEST, deaf_answer="it ends as at the end of the answer"),
     Row("nc.openbsd", "http", "poll", script("nc.openbsd", "-N"), ("nc.openbsd",), stdin=REQUEST, deaf_answer="it ends as at the end of the answer"),
     Row("nc.traditional", "http", "blocking, select", script("nc.traditional", "-n"), ("nc.traditional",), stdin=REQUEST, deaf_answer="it ends as at the end of the answer"),
@@ -176,7 +174,7 @@ ROWS = (
     Row("openssl", "https", "blocking, select, TLS", lambda host, port: [
         "openssl", "s_client", "-quiet", "-verify_quiet", "-ign_eof", "-connect", f"{host}:{port}"], ("openssl",), stdin=REQUEST),
     Row("perl", "http", "blocking", same_as("perl"), ("perl",), clock=True),
-    Row("perl-lwp", "http", "select", script("perl", "-MLWP::UserAgent", "-e", LWP), ("perl", "/usr/share/perl5/LWP.pm"), without={"failover": "it asks by a second connect()"}),
+    Row("perl-lwp", "http", "select", script("perl", "-MLWP::UserAgent", "-e", LWP), ("perl", "/usr/share/perl5/LWP.pm")),
     Row("python-urllib", "http", "blocking, stdio-like buffers", same_as("python3"), (PYTHON,), clock=True),
     Row("python-http.client", "http", "blocking", python("http_client"), (PYTHON,), clock=True),
     Row("python-asyncio", "http", "epoll", same_as("asyncio"), (PYTHON,), clock=True, at_once_words=rb"ECONNREFUSED"),
@@ -207,7 +205,7 @@ ROWS = (
     Row("rsync", "rsync", "select, fork", lambda host, port: ["rsync", "--list-only", f"rsync://{host}:{port}/files/"], ("rsync",)),
     Row("ssh", "ssh", "poll", lambda host, port: [*SSH, "-p", str(port), host, "echo hello"], ("ssh", "/usr/sbin/sshd")),
     Row("ssh-keyscan", "ssh", "poll, many", lambda host, port: ["ssh-keyscan", "-t", "ed25519", "-T", "30", "-p", str(port), host],
-        ("ssh-keyscan", "/usr/sbin/sshd"), at_once_words=rb"^", without={"response": "it never looks whether it is connected"}),
+        ("ssh-keyscan", "/usr/sbin/sshd"), at_once_words=rb"^"),
     Row("redis-cli", "redis", "blocking", same_as("redis-cli"), ("redis-cli",), connects=2),
     Row("memccat", "memcached", "poll", lambda host, port: ["memccat", f"--servers={host}:{port}", "greeting"], ("memccat", "memcached")),
     Row("psql", "pg", "poll", same_as("psql"), (postgres_bin("psql"),)),
@@ -218,7 +216,7 @@ ROWS = (
     Row("siege", "http", "threads, poll", shell("mkdir -p .siege; : >.siege/siege.conf; exec siege -c1 -r1 http://$0:$1/page"), ("siege",), measures=True, deaf="its status tells nothing of the network", deaf_answer="its status tells nothing of the network", at_once_words=rb"onnection refused"),
     Row("nghttp", "h2", "libev, epoll, HTTP/2", scheme("http", "nghttp", "--no-dep"), ("nghttp",), deaf="its status tells nothing of the network", deaf_answer="its status tells nothing of the network", at_once_words=rb"Could not connect"),
     Row("h2load", "h2", "libev, epoll, HTTP/2", scheme("http", "h2load", "-n1", "-c1"), ("h2load",), measures=True, deaf="its status tells nothing of the network", deaf_answer="its status tells nothing of the network", at_once_words=rb"could not connect|errored"),
-    Row("nginx-proxy", "http", "epoll, upstream", through("nginx"), ("/usr/sbin/nginx",), clock=True, without={"failover": "its socket is in the epoll set before it connects"}),
+    Row("nginx-proxy", "http", "epoll, upstream", through("nginx"), ("/usr/sbin/nginx",), clock=True),
     Row("haproxy", "http", "epoll, upstream", through("haproxy"), ("/usr/sbin/haproxy",), clock=True),
 )
 

@@ -54,7 +54,7 @@ struct conn {
     uint32_t row; /* the destination's */
     uint32_t endpoint;
     const struct conf *conf;
-    bool listens; /* the server may speak first: a wait for its first byte is to be noticed; fixed before the connect */
+    bool listens; /* the server may speak first: a wait for its first byte is to be noticed; by record_begin() */
     struct sockaddr_storage asked; /* where the application wanted to go; asked_length 0: it is there */
     uint32_t asked_length;
     struct held held[SLOT_KINDS];
@@ -65,11 +65,12 @@ struct conn {
     _Atomic uint64_t started_ns;      /* the connect, then the current exchange */
     _Atomic uint64_t deadline_ns;     /* when the present state expires, 0 = never */
     _Atomic uint64_t exchange_end_ns; /* timeout.exchange of the current exchange, 0 = none */
-    _Atomic uint64_t slow_at_ns;      /* when the call in flight counts as slow, 0 = never, or it did */
-    _Atomic uint64_t parked_ns;       /* readiness is withheld until then, 0 = not */
-    _Atomic int32_t error;            /* of EXPIRED */
-    _Atomic uint32_t exchanges;       /* opened so far */
-    _Atomic uint64_t exchange_bytes;  /* written in this exchange */
+    _Atomic uint64_t look_ns;    /* somebody waits for the first byte: when to ask whether it is connected, 0 = no */
+    _Atomic uint64_t slow_at_ns; /* when the call in flight counts as slow, 0 = never, or it did */
+    _Atomic uint64_t parked_ns;  /* readiness is withheld until then, 0 = not */
+    _Atomic int32_t error;       /* of EXPIRED */
+    _Atomic uint32_t exchanges;  /* opened so far */
+    _Atomic uint64_t exchange_bytes; /* written in this exchange */
     /* A connect call that goes on behind the application's back (conn/pending.h). */
     _Atomic uint32_t has_call; /* 1: call is kept */
     _Atomic uint32_t pending;  /* PENDING_*; who made it BUSY owns call */
@@ -158,9 +159,15 @@ static inline enum conn_state conn_state(const struct conn *conn)
     return (enum conn_state)atomic_load_explicit(&conn->state, memory_order_acquire);
 }
 
-/* Records whose next wait has to look at the application's array: connected without a byte yet while the server may
- * speak first, or parked. */
+/* Records whose next wait has to look at the application's array: without a byte yet while the server may speak first,
+ * or parked. */
 extern _Atomic uint32_t conn_curious;
+
+/* No byte yet: a wait for the first one may be of interest (conn->listens). */
+static inline bool conn_is_new(enum conn_state state)
+{
+    return state == CONN_CONNECTING || state == CONN_FRESH;
+}
 
 /* conn_move(conn, from, to): the transition; false when somebody else moved first. */
 static inline bool conn_move(struct conn *conn, enum conn_state from, enum conn_state to)
@@ -169,10 +176,8 @@ static inline bool conn_move(struct conn *conn, enum conn_state from, enum conn_
     if (!atomic_compare_exchange_strong_explicit(&conn->state, &expected, to, memory_order_acq_rel,
                                                  memory_order_acquire))
         return false;
-    if (from == CONN_FRESH && conn->listens)
-        atomic_fetch_sub_explicit(&conn_curious, 1, memory_order_relaxed);
-    if (to == CONN_FRESH && conn->listens)
-        atomic_fetch_add_explicit(&conn_curious, 1, memory_order_relaxed);
+    if (conn->listens && conn_is_new(from) != conn_is_new(to))
+        atomic_fetch_add_explicit(&conn_curious, conn_is_new(to) ? 1 : -1u, memory_order_relaxed);
     return true;
 }
 

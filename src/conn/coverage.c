@@ -3,7 +3,6 @@
 #include "conn/coverage.h"
 
 #include "conn/host.h"
-#include "conn/kernel.h"
 #include "segment/registry.h"
 
 static void add(struct seg_coverage *sum, const struct kernel_bytes *kernel, uint64_t out, uint64_t in)
@@ -26,18 +25,19 @@ static bool settle(const struct conn *conn, int fd, struct kernel_bytes *kernel,
     return true;
 }
 
-void coverage_closed(const struct conn *conn, int fd)
+bool coverage_closed(const struct conn *conn, int fd, struct kernel_bytes *kernel)
 {
-    struct kernel_bytes kernel = {0};
+    *kernel = (struct kernel_bytes){0};
     uint64_t out = atomic_load_explicit(&conn->seen_out, memory_order_relaxed);
     uint64_t in = atomic_load_explicit(&conn->seen_in, memory_order_relaxed);
     uint32_t owner = atomic_load_explicit(&host.owner, memory_order_relaxed);
     /* A child tells what it saw of a connection; how many bytes there were is its parent's to tell. */
-    if (conn->is_unix || (!conn->inherited && !kernel_count(fd, &kernel)))
-        return;
-    if (!conn->inherited && (kernel.out != out || kernel.in != in) && !settle(conn, fd, &kernel, in))
-        return;
-    add(&seg_row(&host.segment, conn->row)->coverage, &kernel, out, in);
+    if (conn->is_unix || (!conn->inherited && !kernel_count(fd, kernel)))
+        return false;
+    if (!conn->inherited && (kernel->out != out || kernel->in != in) && !settle(conn, fd, kernel, in))
+        return false;
+    add(&seg_row(&host.segment, conn->row)->coverage, kernel, out, in);
     if (owner)
-        add(&seg_process(&host.segment, owner_index(owner))->coverage, &kernel, out, in);
+        add(&seg_process(&host.segment, owner_index(owner))->coverage, kernel, out, in);
+    return kernel->out > 0 && out == 0 && in == 0;
 }

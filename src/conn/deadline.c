@@ -81,11 +81,14 @@ void deadline_fire(uint64_t now_ns)
         if (park_is_due(conn, now_ns) && !pace_again(conn, now_ns) && !pending_due(conn, now_ns))
             park_end(conn);
         exchange_slow(conn, now_ns);
+        uint64_t new_ns = exchange_look(conn, now_ns);
         track_expire(conn, now_ns);
         uint64_t deadline_ns = timer_next_ns(conn);
         uint64_t parked_ns = atomic_load_explicit(&conn->parked_ns, memory_order_relaxed);
         if (deadline_ns) /* one that is due but not fired (the kill switch is on) must not spin */
             next_ns = earlier(next_ns, deadline_ns > now_ns ? deadline_ns : now_ns + OFF_RETRY_NS);
+        if (new_ns)
+            next_ns = earlier(next_ns, new_ns);
         if (parked_ns)
             next_ns = earlier(next_ns, parked_ns);
     }

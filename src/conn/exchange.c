@@ -5,9 +5,11 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "conn/deadline.h"
 #include "conn/judge.h"
 #include "conn/kernel.h"
 #include "conn/observe.h"
+#include "conn/park.h"
 #include "conn/steer.h"
 #include "conn/timer.h"
 #include "conn/track.h"
@@ -155,12 +157,56 @@ bool exchange_may_be_greeted(const struct conn *conn)
     return who == FIRST_BYTE_SERVER || (who == FIRST_BYTE_AUTO && learned != SPEAKS_CLIENT);
 }
 
+/* Later looks are as far apart as the connect has lasted: few of them, and the exchange begins late by no more than
+ * that. */
+#define FIRST_LOOK_NS 1000000
+
+uint64_t exchange_look(struct conn *conn, uint64_t now_ns)
+{
+    uint64_t at_ns = atomic_load_explicit(&conn->look_ns, memory_order_relaxed);
+    uint64_t started_ns = atomic_load_explicit(&conn->started_ns, memory_order_relaxed);
+    if (at_ns == 0 || now_ns < at_ns)
+        return at_ns;
+    int fd = atomic_load_explicit(&conn->fd, memory_order_relaxed);
+    uint64_t pause_ns = now_ns > started_ns + FIRST_LOOK_NS ? now_ns - started_ns : FIRST_LOOK_NS;
+    bool waits = conn_state(conn) == CONN_CONNECTING && kernel_cookie(fd) == conn->cookie &&
+                 (park_holds(conn) || !track_settle(conn, fd));
+    uint64_t next_ns = waits ? now_ns + pause_ns : 0;
+    atomic_store_explicit(&conn->look_ns, next_ns, memory_order_relaxed);
+    if (!waits)
+        exchange_listen(conn);
+    return next_ns;
+}
+
+static void look_soon(struct conn *conn)
+{
+    uint64_t none = 0;
+    if (!conn->listens || atomic_load_explicit(&conn->look_ns, memory_order_relaxed) != 0)
+        return;
+    uint64_t at_ns = clock_now_ns() + FIRST_LOOK_NS;
+    if (atomic_compare_exchange_strong(&conn->look_ns, &none, at_ns))
+        deadline_lower(at_ns);
+}
+
 void exchange_listen(struct conn *conn)
 {
+    if (conn_state(conn) == CONN_CONNECTING)
+        look_soon(conn);
     if (conn_state(conn) != CONN_FRESH)
         return;
     if (exchange_may_be_greeted(conn))
         open_exchange(conn, CONN_FRESH, clock_now_ns());
+}
+
+/* Its latency is not known, and not told. */
+void exchange_unseen(struct conn *conn, const struct kernel_bytes *bytes, uint64_t now_ns)
+{
+    enum { TICK_NS = 10 * NS_PER_MS };
+    if (conn_state(conn) != CONN_FRESH)
+        return;
+    open_exchange(conn, CONN_FRESH, now_ns - bytes->unasked_ns - TICK_NS);
+    if (bytes->in > 0 && leave_waiting(conn, CONN_ANSWERING))
+        observe(conn, OBSERVATION_ANSWERED, now_ns);
 }
 
 void exchange_slow(struct conn *conn, uint64_t now_ns)

@@ -21,8 +21,18 @@ void exchange_refused(struct conn *conn, enum observation seen, uint64_t now_ns)
 bool exchange_may_be_greeted(const struct conn *conn);
 
 /* exchange_listen(conn): the application waits for bytes: on a connection without any yet, a server that speaks first
- * is expected (first_byte), and the exchange opens. */
+ * is expected (first_byte), and the exchange opens. One that is not connected yet is looked at (exchange_look()): the
+ * application may never ask whether it is, and a wait for bytes alone does not end when it is. */
 void exchange_listen(struct conn *conn);
+
+/* exchange_look(conn, now_ns): opens it, when that time has come. Returns the time of the next look, 0 = none. A system
+ * call when one is due. */
+uint64_t exchange_look(struct conn *conn, uint64_t now_ns);
+
+/* exchange_unseen(conn, bytes, now_ns): request and answer went past the hooks (stdio): what the kernel tells of them
+ * at the end of the connection. */
+struct kernel_bytes;
+void exchange_unseen(struct conn *conn, const struct kernel_bytes *bytes, uint64_t now_ns);
 
 /* exchange_slow(conn, now_ns): whether the call in flight has just become slow: then the breaker is told. A system call
  * when it is due. */

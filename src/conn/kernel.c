@@ -64,13 +64,16 @@ _Static_assert(offsetof(struct tcp_bytes, acked) == 120, "tcpi_bytes_acked");
 /* As far as Linux 4.19 fills it. */
 struct tcp_sent {
     uint8_t state;
-    uint8_t before[127];
+    uint8_t before[43];
+    uint32_t last_sent_ms;
+    uint8_t amid[80];
     uint64_t received;
     uint8_t between[8];
     uint32_t unsent;
     uint8_t behind[52];
     uint64_t sent, resent;
 };
+_Static_assert(offsetof(struct tcp_sent, last_sent_ms) == 44, "tcpi_last_data_sent");
 _Static_assert(offsetof(struct tcp_sent, received) == 128 && offsetof(struct tcp_sent, unsent) == 144, "tcpi");
 _Static_assert(offsetof(struct tcp_sent, sent) == 200, "tcpi_bytes_sent");
 
@@ -113,6 +116,7 @@ bool kernel_count(int fd, struct kernel_bytes *bytes)
                  info.state == TCP_TIME_WAIT;
     bytes->out = info.sent - info.resent + info.unsent;
     bytes->in = info.received - (ended && info.received > 0);
+    bytes->unasked_ns = (uint64_t)info.last_sent_ms * NS_PER_MS;
     bytes->maybe_end = info.state == TCP_CLOSE;
     return true;
 }

@@ -22,7 +22,8 @@ bool kernel_sending(int fd, _Atomic uint64_t *acked);
  * it is known to have come. False for other sockets and kernels before 4.19. */
 struct kernel_bytes {
     uint64_t out, in;
-    bool maybe_end; /* `in` may hold the peer's end as one byte */
+    bool maybe_end;      /* `in` may hold the peer's end as one byte */
+    uint64_t unasked_ns; /* since the last byte was sent, in the kernel's ticks of up to 10 ms */
 };
 bool kernel_count(int fd, struct kernel_bytes *bytes);
 uint64_t kernel_unread(int fd); /* bytes that arrived and were not read */

@@ -62,6 +62,12 @@ static void look_back(struct conn *conn, int fd)
         atomic_store(&conn->epoll_fd, EPOLL_SEVERAL);
 }
 
+void park_look_back(struct conn *conn, int fd, int epfd)
+{
+    if (atomic_load(&conn->epoll_fd) == EPOLL_NONE && registration_set(fd) == epfd)
+        look_back(conn, fd);
+}
+
 static bool begin(struct conn *conn, uint64_t until_ns)
 {
     int32_t epoll_fd = atomic_load(&conn->epoll_fd);

@@ -32,6 +32,9 @@ void park_give_up(struct conn *conn);
 void park_drop(struct conn *conn);
 /* park_is_registered(conn, epfd, data): whether its one registration is in that set, with that data. */
 bool park_is_registered(const struct conn *conn, int epfd, uint64_t data);
+/* park_look_back(conn, fd, epfd): a member of that set has failed: whether it is this one, registered before its record
+ * began (conn/registration.h). */
+void park_look_back(struct conn *conn, int fd, int epfd);
 /* Threads that wait for one epoll set: park_is_shared(conn) when there are several for that of this connection, so that
  * what one of them takes back another may have seen. Sets whose numbers are equal modulo 256 count as one.
  * park_wait_enter(epfd): before any wait, also of a process without records: this thread waits for the set. */

@@ -278,8 +278,12 @@ void pending_await(struct conn *conn)
 struct conn *pending_of(int epfd, uint64_t data, uint64_t since_ns)
 {
     uint32_t index = 0;
-    for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index))
-        if (atomic_load(&conn->has_call) && park_is_registered(conn, epfd, data) && !was_silent(conn, since_ns))
+    for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
+        if (!atomic_load(&conn->has_call))
+            continue;
+        park_look_back(conn, atomic_load(&conn->fd), epfd);
+        if (park_is_registered(conn, epfd, data) && !was_silent(conn, since_ns))
             return conn;
+    }
     return NULL;
 }

@@ -62,12 +62,20 @@ struct conn *record_new(const struct attempt *attempt)
     return conn;
 }
 
+/* In state CONNECTING; another attempt may go to an endpoint of which something else is known. */
+static void set_listens(struct conn *conn, bool listens)
+{
+    if (conn->listens != listens)
+        atomic_fetch_add(&conn_curious, listens ? 1 : -1u);
+    conn->listens = listens;
+}
+
 void record_begin(struct conn *conn, struct attempt *attempt)
 {
     memcpy(conn->held, attempt->held, sizeof conn->held);
     memset(attempt->held, 0, sizeof attempt->held);
     conn->endpoint = attempt->endpoint;
-    conn->listens = exchange_may_be_greeted(conn);
+    set_listens(conn, exchange_may_be_greeted(conn));
     conn->admission = attempt->admission;
     attempt->admission.lease = 0;
     conn->outer = attempt->outer;

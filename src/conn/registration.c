@@ -21,6 +21,11 @@ void registration_note(int epfd, int fd)
         atomic_store_explicit(&noted[fd], (uint32_t)epfd + 1, memory_order_relaxed);
 }
 
+int registration_set(int fd)
+{
+    return fd >= 0 && fd < NOTED ? (int)atomic_load_explicit(&noted[fd], memory_order_relaxed) - 1 : -1;
+}
+
 /* The number behind `name` in a line; false without one. */
 static bool number_of(const char *line, const char *name, unsigned base, uint64_t *value)
 {

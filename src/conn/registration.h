@@ -15,6 +15,9 @@ enum registration { REGISTRATION_NONE, REGISTRATION_FOUND, REGISTRATION_UNKNOWN 
 /* registration_note(epfd, fd): the untracked fd was added to, or changed in, that set. */
 void registration_note(int epfd, int fd);
 
+/* registration_set(fd): that set, -1 = none was noted. */
+int registration_set(int fd);
+
 /* registration_find(fd, epfd, event): fd's registration, from before its record. UNKNOWN: there may be one, but it
  * cannot be read, or there are several. A file of one line for each descriptor of the set is read: never on a hot path.
  */

@@ -195,6 +195,20 @@ int track_report(struct conn *conn)
     return conn_state(conn) == CONN_DEAD ? ECONNRESET : 0;
 }
 
+static bool is_over(const struct conn *conn, uint64_t now_ns)
+{
+    uint64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+    return deadline_ns != 0 && now_ns >= deadline_ns;
+}
+
+/* The policy's time was over, and only the kernel's option told the application (stdio), or it looked too late. */
+static enum observation given_up(const struct conn *conn, uint64_t age_ns, uint64_t now_ns)
+{
+    if (is_over(conn, now_ns) && !atomic_load(&conn->reset_due))
+        return timeout_of(conn, CONN_WAITING, now_ns);
+    return classify_abandoned(conn->conf, timer_response_ns(conn), age_ns);
+}
+
 /* What the application left undone. */
 static void abandon(struct conn *conn, uint64_t now_ns)
 {
@@ -207,7 +221,7 @@ static void abandon(struct conn *conn, uint64_t now_ns)
         observe_tell(conn, OUTCOME_SUCCESS, now_ns); /* connecting was all that was wanted */
         break;
     case CONN_WAITING:
-        observe(conn, classify_abandoned(conn->conf, timer_response_ns(conn), age_ns), now_ns);
+        observe(conn, given_up(conn, age_ns, now_ns), now_ns);
         break;
     case CONN_ANSWERING:
         judge_settle(conn, now_ns);
@@ -255,6 +269,8 @@ static void settle_unseen(struct conn *conn, int fd)
     if (conn_state(conn) == CONN_WAITING) {
         if (kernel_received(fd, &conn->received))
             exchange_answered(conn, now_ns);
+        else if (is_over(conn, now_ns) && kernel_sending(fd, &conn->acked))
+            timer_stop(conn);
         return;
     }
     enum kernel_state state = kernel_connection(fd);
@@ -329,14 +345,41 @@ struct closing track_close(int fd)
     bool last = atomic_load(&conn->refs) == 1;
     if (last && !conn->inherited && !pending_holds(conn) && (state == CONN_CONNECTING || state == CONN_WAITING))
         settle_unseen(conn, fd);
-    if (last && conn_state(conn) >= CONN_FRESH)
-        coverage_closed(conn, fd);
+    struct kernel_bytes bytes;
+    if (last && conn_state(conn) >= CONN_FRESH && coverage_closed(conn, fd, &bytes))
+        exchange_unseen(conn, &bytes, clock_now_ns());
     conn = conn_take(fd);
     if (!conn)
         return nothing;
     if (!last && atomic_load(&conn->fd) == fd)
         atomic_store(&conn->fd, conn_find_fd(conn));
     return conn_unref(conn) ? begin_closing(conn, fd) : nothing;
+}
+
+/* Reads inside libc ended by the kernel's option, and nobody closes the socket. */
+static void ended_unseen(struct conn *conn, uint64_t now_ns)
+{
+    struct kernel_bytes bytes;
+    int fd = atomic_load(&conn->fd);
+    uint64_t limit_ns = (uint64_t)atomic_load(&conn->receive_limit_ns);
+    enum conn_state state = conn_state(conn);
+    if (conn->inherited || !atomic_load(&conn->blocking) || limit_ns == 0 ||
+        (state != CONN_FRESH && state != CONN_WAITING) || now_ns - atomic_load(&conn->started_ns) < limit_ns)
+        return;
+    if (state == CONN_WAITING)
+        settle_unseen(conn, fd);
+    else if (kernel_cookie(fd) == conn->cookie && kernel_count(fd, &bytes) && bytes.out > 0)
+        exchange_unseen(conn, &bytes, now_ns);
+    if (conn_state(conn) == CONN_WAITING)
+        abandon(conn, now_ns);
+}
+
+void track_exit(void)
+{
+    uint32_t index = 0;
+    uint64_t now_ns = clock_now_ns();
+    for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index))
+        ended_unseen(conn, now_ns);
 }
 
 void track_close_range(unsigned first, unsigned last)
@@ -346,78 +389,4 @@ void track_close_range(unsigned first, unsigned last)
         if (closing.conn)
             atomic_store(&closing.conn->closer, (uint32_t)raw_gettid());
     }
-}
-
-void track_before_fork(void)
-{
-    uint32_t owner = atomic_load(&host.owner);
-    if (owner && atomic_load(&conn_live) > 0)
-        registry_forks(&host.segment, owner, clock_now_ns());
-}
-
-/* Likewise for a slot that is nobody's any more. */
-static void acquire(struct conn *conn, enum slot_kind kind, uint64_t now_ns)
-{
-    struct held held = conn->held[kind];
-    uint32_t owner = slots_owner(&held), generation = atomic_load(&conn->generation);
-    struct slot_info info = {
-        .row = held.row,
-        .endpoint = conn->endpoint,
-        .fd = (uint32_t)atomic_load(&conn->fd),
-        .pid = atomic_load(&host.pid),
-        .cookie = conn->cookie,
-        .now_ns = now_ns,
-    };
-    if (ledger_acquire(held.segment, owner, &info, &held.slot) != LEDGER_OK)
-        return;
-    conn->held[kind] = held;
-    if (atomic_load(&conn->generation) != generation) /* another thread closed it meanwhile */
-        slots_release(&held);
-}
-
-void track_hold(struct conn *conn)
-{
-    uint64_t now_ns = clock_now_ns();
-    for (int kind = 0; kind < SLOT_KINDS; kind++) {
-        struct held *held = &conn->held[kind];
-        if (!held->segment || held->slot.entry >= SEG_LEDGER)
-            continue;
-        if (!ledger_inherit(held->segment, &held->slot, slots_owner(held), now_ns))
-            acquire(conn, (enum slot_kind)kind, now_ns);
-    }
-}
-
-/* What was the parent's alone: its exchanges, and its shares in a segment of its own. */
-static void forget_own(struct conn *conn)
-{
-    for (int kind = 0; kind < SLOT_KINDS; kind++)
-        if (kind == SLOT_EXCHANGE || conn->held[kind].segment != &host.segment)
-            conn->held[kind] = (struct held){0};
-}
-
-void track_after_fork(void)
-{
-    uint32_t index = 0;
-    uint32_t parent = atomic_load(&host.parent_owner);
-    bool ready = atomic_load(&host.attach_state) == ATTACH_READY;
-    bool entered = ready && parent && atomic_load(&conn_live) > 0 && host_attach();
-    for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
-        conn->inherited = 1;
-        atomic_store(&conn->seen_out, 0); /* the parent tells of those before */
-        atomic_store(&conn->seen_in, 0);
-        pending_after_fork(conn);
-        park_drop(conn); /* the set is the parent's as well, who puts it back */
-        conn->admission.lease = 0;
-        atomic_store(&conn->admission_open, 0);
-        atomic_store(&conn->judging, JUDGE_NOTHING);
-        timer_stop(conn);
-        conn_move(conn, CONN_WAITING, CONN_ANSWERING);
-        forget_own(conn);
-        if (entered)
-            track_hold(conn);
-        else
-            memset(conn->held, 0, sizeof conn->held);
-    }
-    if (entered)
-        registry_arrived(&host.segment, parent);
 }

@@ -52,6 +52,10 @@ bool track_sweep(void);
 /* track_release(conn): ends the record of a reference already taken from the table. */
 void track_release(struct conn *conn);
 
+/* track_exit(): the process ends by exit(): tells of answers that did not come to reads inside libc. System calls only
+ * where a timeout of the answer has passed on a socket that blocks. */
+void track_exit(void);
+
 /* track_before_fork(), track_after_fork(): the second in the child: the connections stay known, but leases and
  * exchanges are the parent's. The child enters the registry when there are any, and is written down as an heir of their
  * slots: a slot lives as long as somebody holds its socket. */

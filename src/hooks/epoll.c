@@ -20,14 +20,13 @@ HOOK int epoll_ctl(int epfd, int operation, int fd, struct epoll_event *event)
             registration_note(epfd, fd);
         return result;
     }
-    if (park_epoll_ctl(conn, epfd, operation, fd, event, &result))
-        return result;
-    result = real.epoll_ctl(epfd, operation, fd, event);
-    if (result == 0) {
-        park_registered(conn, epfd, operation, fd, event);
-        if (operation != EPOLL_CTL_DEL && (event->events & EPOLLIN))
-            exchange_listen(conn);
+    if (!park_epoll_ctl(conn, epfd, operation, fd, event, &result)) {
+        result = real.epoll_ctl(epfd, operation, fd, event);
+        if (result == 0)
+            park_registered(conn, epfd, operation, fd, event);
     }
+    if (result == 0 && operation != EPOLL_CTL_DEL && (event->events & EPOLLIN))
+        exchange_listen(conn);
     return result;
 }
 

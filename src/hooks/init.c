@@ -9,6 +9,7 @@
 #include "base/mark.h"
 #include "conn/host.h"
 #include "conn/lineage.h"
+#include "conn/track.h"
 #include "real/real.h"
 
 /* For readers of the file or of a process's memory. */
@@ -22,4 +23,10 @@ __attribute__((constructor)) static void initialise(int argc, char **argv, char 
         return;
     lineage_begin();
     pthread_atfork(lineage_before_fork, NULL, lineage_after_fork);
+}
+
+__attribute__((destructor)) static void finish(void)
+{
+    if (!host.inert && atomic_load(&conn_live) > 0 && !lineage_borrowed())
+        track_exit();
 }

@@ -110,11 +110,12 @@ HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *ti
  * larger than an fd_set, and smaller than `count` says: the kernel looks at no more than the process has descriptors.
  */
 struct sets {
-    unsigned long *out[3];
+    unsigned long *given[3]; /* by the application */
+    unsigned long *out[3];   /* where the kernel writes: given, or a copy of one that was given twice */
     size_t longs;
     int count;
-    unsigned long *saved[3]; /* in few, or pages of their own: a call that is left by a jump leaves them behind */
-    unsigned long few[3][SELECT_COPY / LONG_BITS];
+    unsigned long *saved[5]; /* in few, or pages of their own: a call that is left by a jump leaves them behind */
+    unsigned long few[5][SELECT_COPY / LONG_BITS];
 };
 
 static bool is_set(const unsigned long *set, int fd)
@@ -139,9 +140,28 @@ static bool readable(const unsigned long *set, size_t bytes)
 
 static void discard(struct sets *sets)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 5; i++)
         if (sets->saved[i] && sets->saved[i] != sets->few[i])
             raw_munmap(sets->saved[i], sets->longs * sizeof(unsigned long));
+}
+
+/* saved[at], a copy of a set. NULL without memory. */
+static unsigned long *keep(struct sets *sets, int at, const unsigned long *set)
+{
+    size_t bytes = sets->longs * sizeof *set;
+    sets->saved[at] = sets->count <= SELECT_COPY
+                          ? sets->few[at]
+                          : raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return sets->saved[at] ? memcpy(sets->saved[at], set, bytes) : NULL;
+}
+
+/* One set that the application passes as two (perl's IO::Socket::IP does): the kernel would write the second result
+ * over the first, and nobody could tell what happened. */
+static bool separate(struct sets *sets, int i)
+{
+    bool twice = (i > 0 && sets->given[i] == sets->given[0]) || (i > 1 && sets->given[i] == sets->given[1]);
+    sets->out[i] = twice ? keep(sets, i + 2, sets->given[i]) : sets->given[i];
+    return sets->out[i] != NULL;
 }
 
 /* False when the kernel is to have the call as it is: bad memory, or less of it than `count` says. */
@@ -150,26 +170,30 @@ static bool save(struct sets *sets, int count, fd_set *in, fd_set *out, fd_set *
     fd_set *given[3] = {in, out, except};
     sets->count = count;
     sets->longs = ((size_t)count + LONG_BITS - 1) / LONG_BITS;
-    size_t bytes = sets->longs * sizeof(unsigned long);
     for (int i = 0; i < 3; i++) {
-        sets->out[i] = (unsigned long *)given[i];
-        sets->saved[i] = NULL;
+        sets->given[i] = (unsigned long *)given[i];
+        sets->out[i] = NULL;
     }
+    for (int i = 0; i < 5; i++)
+        sets->saved[i] = NULL;
     for (int i = 0; i < 3; i++) {
-        if (!sets->out[i])
+        if (!sets->given[i])
             continue;
-        bool ok = readable(sets->out[i], bytes);
-        if (ok)
-            sets->saved[i] = count <= SELECT_COPY
-                                 ? sets->few[i]
-                                 : raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (!sets->saved[i]) {
-            discard(sets);
-            return false;
-        }
-        memcpy(sets->saved[i], sets->out[i], bytes);
+        if (readable(sets->given[i], sets->longs * sizeof(unsigned long)) && keep(sets, i, sets->given[i]) &&
+            separate(sets, i))
+            continue;
+        discard(sets);
+        return false;
     }
     return true;
+}
+
+/* In the kernel's order. */
+static void hand_out(const struct sets *sets)
+{
+    for (int i = 0; i < 3; i++)
+        if (sets->out[i] != sets->given[i])
+            memcpy(sets->given[i], sets->out[i], sets->longs * sizeof(unsigned long));
 }
 
 static void mask_parked(struct sets *sets)
@@ -240,6 +264,8 @@ static int select_in_slices(struct sets *sets, struct wait *wait, bool use_mask,
             mask_parked(sets);
         result = filter(sets, select_slice(sets, wait, use_mask, mask));
     }
+    if (result >= 0)
+        hand_out(sets);
     discard(sets);
     return result;
 }

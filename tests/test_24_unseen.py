@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""Goal: a program that registers its socket before it connects, waits in a way of its own, or reads inside libc, is
+served like the others."""
+
+import json
+import subprocess
+
+import pytest
+
+import grid_servers
+from helper import PYTHON, UPPER
+from servers import HOST
+
+PREFIX = r"""
+import ctypes, errno, json, select, socket, sys, time
+port = int(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+s = socket.socket()
+s.setblocking(False)
+def outcome():
+    return errno.errorcode.get(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "ok")
+def answer():
+    s.setblocking(True)
+    s.settimeout(5)
+    s.sendall(b"x")
+    return s.recv(1).decode()
+def tell(**seen):
+    print(json.dumps(seen))
+"""
+ELSEWHERE = "127.0.0.5"  # nobody listens there: whoever arrives was steered
+
+
+@pytest.fixture
+def mute():
+    server = grid_servers.Mute()
+    yield server
+    server.stop()
+
+
+def run(resil, port, script, **options):
+    result = resil.run([PYTHON, "-c", PREFIX + script, str(port)], **options)
+    assert result.status == 0, result
+    return json.loads(result.out)
+
+
+def two_endpoints(resil, dead, hold):
+    resil.config(f"[destination backend]\nmatch = {ELSEWHERE}:{hold.port}\nendpoints = {HOST}:{dead.port}, {HOST}:{hold.port}\n"
+                 "retry.attempts = 2\nbreaker.failures = off\nfirst_byte = client\n")
+
+
+@pytest.mark.parametrize("flags", ["select.EPOLLIN | select.EPOLLOUT | select.EPOLLET", "select.EPOLLOUT"])
+def test_registered_before_the_connect_and_steered(resil, dead, hold, flags):
+    """As nginx does: the failure of the first endpoint is not seen, though no registration was made since the connect."""
+    two_endpoints(resil, dead, hold)
+    seen = run(resil, hold.port, rf"""
+ep = select.epoll()
+ep.register(s, {flags})
+ep.poll(0)  # of a socket that is not connected
+s.connect_ex(("{ELSEWHERE}", port))
+events = ep.poll(10)
+tell(events=[event for _, event in events], outcome=outcome(), answer=answer())
+""")
+    assert seen == {"events": [4], "outcome": "ok", "answer": "x"}
+    assert resil.counters("backend")["retries_ok"] == 1
+
+
+def test_one_set_as_two(resil, dead, hold):
+    """perl's IO::Socket::IP passes the same memory for the writable and the exceptional descriptors."""
+    two_endpoints(resil, dead, hold)
+    script = rf"""
+bits = (ctypes.c_ulong * 16)()
+bits[0] = 1 << s.fileno()
+s.connect_ex((sys.argv[2], port))
+class Time(ctypes.Structure):
+    _fields_ = [("s", ctypes.c_long), ("us", ctypes.c_long)]
+rest = Time(10, 0)
+count = libc.select(s.fileno() + 1, None, bits, bits, ctypes.byref(rest))
+tell(count=count, bits=bits[0], waited=rest.s, outcome=outcome(), answer=answer())
+"""
+    results = []
+    for preload, host in ((False, HOST), (True, ELSEWHERE)):
+        result = resil.run([PYTHON, "-c", PREFIX + script, str(hold.port), host], preload=preload)
+        assert result.status == 0, result
+        results.append(json.loads(result.out))
+    assert results[0] == results[1] == {"count": 1, "bits": 0, "waited": 9, "outcome": "ok", "answer": "x"}
+    assert resil.counters("backend")["retries_ok"] == 1
+
+
+WAITS = {
+    "poll": "p = select.poll(); p.register(s, select.POLLIN); p.poll(10000)",
+    "select": "select.select([s], [], [], 10)",
+    "epoll": "ep = select.epoll(); ep.register(s, select.EPOLLIN); ep.poll(10)",
+    "edge": "ep = select.epoll(); ep.register(s, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET); ep.poll(10); ep.poll(10)",
+}
+
+
+@pytest.mark.parametrize("how", WAITS)
+def test_waits_for_the_greeting_alone(resil, mute, how):
+    """As ssh-keyscan does: whoever waits for the first byte of a connect that is under way never asks whether it is
+    over."""
+    resil.config(f"[destination backend]\nmatch = {HOST}:{mute.port}\ntimeout.response = 400ms\nbreaker.failures = off\n")
+    seen = run(resil, mute.port, rf"""
+start = time.monotonic()
+s.connect_ex(("{HOST}", port))
+{WAITS[how]}
+seconds = time.monotonic() - start
+try:
+    s.recv(1)
+    said = "ok"
+except OSError as error:
+    said = errno.errorcode[error.errno]
+tell(seconds=seconds, said=said)
+""")
+    assert seen["said"] == "ETIMEDOUT" and 0.4 <= seen["seconds"] <= 0.4 + UPPER, seen
+    assert resil.counters("backend")["response_timeouts"] == 1
+
+
+STDIO = r"""
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <arpa/inet.h>
+int main(int argc, char **argv)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[1]))};
+    char line[64];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    inet_aton("127.0.0.1", &to.sin_addr);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+        return 3;
+    FILE *stream = fdopen(fd, "r+");
+    fputs("hello\r\n\r\n", stream);
+    fflush(stream);
+    char *got = fgets(line, sizeof line, stream);
+    if (argc > 2)
+        fclose(stream);
+    return got ? 0 : 1;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def stdio(tmp_path_factory):
+    where = tmp_path_factory.mktemp("stdio")
+    (where / "stdio.c").write_text(STDIO)
+    subprocess.run(["gcc", "-O1", "-o", where / "stdio", where / "stdio.c"], check=True, timeout=60)
+    return str(where / "stdio")
+
+
+@pytest.mark.parametrize("close", [[], ["close"]])
+def test_silence_inside_libc_reaches_the_breaker(resil, mute, stdio, close):
+    """Written and read by stdio, ended by the kernel's option, and the socket is closed, or left to exit()."""
+    resil.config(f"[destination backend]\nmatch = {HOST}:{mute.port}\ntimeout.response = 300ms\nbreaker.failures = 2\n")
+    codes = [resil.run([stdio, str(mute.port), *close]).status for _ in range(3)]
+    assert codes == [1, 1, 3]
+    counters = resil.counters("backend")
+    assert (counters["response_timeouts"], counters["opened"], counters["rejected_breaker"]) == (2, 1, 1)
+
+
+def test_an_answer_inside_libc_is_a_success(resil, hold, stdio):
+    """... and a request that was answered there is none without an answer."""
+    resil.config(f"[destination backend]\nmatch = {HOST}:{hold.port}\ntimeout.response = 5s\nbreaker.failures = 1\n")
+    assert resil.run([stdio, str(hold.port), "close"]).status == 0
+    counters = resil.counters("backend")
+    assert (counters["exchanges_ok"], counters["exchanges_failed"], counters["abandoned"]) == (1, 0, 0)
