@@ -49,13 +49,14 @@ all: $(B)/libresil.so $(B)/resctl
 build32:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/32 CC='$(CC32)' all
 
+# Linked beside and put in place at once: programs that run meanwhile see the old one or the new one, never a half.
 $(B)/libresil.so: $(LIB) $(B)/libresil.map
 	$(SAY) "  LD  $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_LIB) -o $@ $(LIB)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_LIB) -o $@.new $(LIB) && mv $@.new $@
 
 $(B)/resctl: $(TOOL)
 	$(SAY) "  LD  $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_TOOL) -o $@ $(TOOL)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_TOOL) -o $@.new $(TOOL) && mv $@.new $@
 
 # The anonymous version node lists the rows of the symbols table, as the machine has them, and nothing else.
 $(B)/libresil.map: src/tables/symbols.tbl.h src/tables/time64.tbl.h

@@ -125,7 +125,6 @@ struct conn {
     _Atomic uint64_t epoll_data;
 };
 
-/* conn_of(fd): the record, or NULL when fd is not tracked. The hot path of every hook: two loads. */
 #define FD_CHUNK_BITS 10
 #define FD_CHUNKS     1024
 extern _Atomic(_Atomic uint32_t *) conn_fd_chunk[FD_CHUNKS];
@@ -139,16 +138,24 @@ struct conn *conn_named(uint32_t index_plus_1);
  * memory it borrows: that asks for the process id at its next call, once. */
 void conn_mark_astray(void);
 
-static inline struct conn *conn_of(int fd)
+/* conn_number(fd): its number in the table, 0 = fd is not tracked. The hot path of every hook: two loads. */
+static inline uint32_t conn_number(int fd)
 {
     uint32_t chunk = (uint32_t)fd >> FD_CHUNK_BITS;
     if (chunk >= FD_CHUNKS)
-        return NULL;
+        return 0;
     _Atomic uint32_t *entries = atomic_load_explicit(&conn_fd_chunk[chunk], memory_order_acquire);
     if (__builtin_expect(entries == NULL, 1))
-        return NULL;
-    uint32_t index = atomic_load_explicit(&entries[(uint32_t)fd & ((1u << FD_CHUNK_BITS) - 1)], memory_order_acquire);
-    return __builtin_expect(index == 0, 1) ? NULL : conn_named(index);
+        return 0;
+    return atomic_load_explicit(&entries[(uint32_t)fd & ((1u << FD_CHUNK_BITS) - 1)], memory_order_acquire);
+}
+
+/* conn_of(fd): the record, or NULL when fd is not tracked. A hook whose untracked path is hot asks for the number, and
+ * calls a function of its own for the rest: a call in the hook itself would make it save registers. */
+static inline struct conn *conn_of(int fd)
+{
+    uint32_t number = conn_number(fd);
+    return __builtin_expect(number == 0, 1) ? NULL : conn_named(number);
 }
 
 /* Number of records in use: 0 means that no wait has anything to watch. */

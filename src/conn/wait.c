@@ -14,11 +14,6 @@
 #include "conn/exchange.h"
 #include "real/real.h"
 
-bool wait_watching(void)
-{
-    return __builtin_expect(atomic_load_explicit(&conn_live, memory_order_relaxed) != 0, 0);
-}
-
 bool wait_watching_set(int64_t timeout_ns)
 {
     if (wait_watching())

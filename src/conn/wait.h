@@ -14,13 +14,19 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "conn/conn.h"
+
 struct wait {
     uint64_t end_ns; /* UINT64_MAX: the application waits for ever */
     uint64_t now_ns;
 };
 
-/* wait_watching(): whether this process has anything to watch. False: call the real function and nothing else. */
-bool wait_watching(void);
+/* wait_watching(): whether this process has anything to watch. False: call the real function and nothing else; what
+ * happens otherwise is a function of its own, so that a hook saves no registers for it. */
+static inline bool wait_watching(void)
+{
+    return __builtin_expect(atomic_load_explicit(&conn_live, memory_order_relaxed) != 0, 0);
+}
 
 /* wait_watching_set(timeout_ns): likewise for a wait on an epoll set, to which another thread may add a connection that
  * does not exist yet: such a wait is cut into slices as well, where there is another thread. < 0: for ever. */

@@ -60,11 +60,14 @@ static bool pending(struct conn *conn)
 }
 
 /* plain: recv(), which another preload behind us may stand before. */
-static SLOW ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
+static SLOW ssize_t receive(uint32_t number, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
                             socklen_t *length, bool plain)
 {
+    struct conn *conn = conn_named(number);
     struct transfer transfer;
     ssize_t result;
+    if (!conn || off_stream(flags))
+        return plain ? real.recv(fd, buf, bytes, flags) : real.recvfrom(fd, buf, bytes, flags, from, length);
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     transfer.peek = (flags & MSG_PEEK) != 0;
@@ -78,24 +81,24 @@ static SLOW ssize_t receive(struct conn *conn, int fd, void *buf, size_t bytes, 
 
 HOOK ssize_t recv(int fd, void *buf, size_t bytes, int flags)
 {
-    struct conn *conn = conn_of(fd);
-    if (!conn || off_stream(flags))
-        return real.recv(fd, buf, bytes, flags);
-    return receive(conn, fd, buf, bytes, flags, NULL, NULL, true);
+    uint32_t number = conn_number(fd);
+    return number ? receive(number, fd, buf, bytes, flags, NULL, NULL, true) : real.recv(fd, buf, bytes, flags);
 }
 
 HOOK ssize_t recvfrom(int fd, void *buf, size_t bytes, int flags, struct sockaddr *from, socklen_t *length)
 {
-    struct conn *conn = conn_of(fd);
-    if (!conn || off_stream(flags))
-        return real.recvfrom(fd, buf, bytes, flags, from, length);
-    return receive(conn, fd, buf, bytes, flags, from, length, false);
+    uint32_t number = conn_number(fd);
+    return number ? receive(number, fd, buf, bytes, flags, from, length, false)
+                  : real.recvfrom(fd, buf, bytes, flags, from, length);
 }
 
-static SLOW ssize_t tracked_read(struct conn *conn, int fd, void *buf, size_t bytes)
+static SLOW ssize_t tracked_read(uint32_t number, int fd, void *buf, size_t bytes)
 {
+    struct conn *conn = conn_named(number);
     struct transfer transfer;
     ssize_t result;
+    if (!conn)
+        return real.read(fd, buf, bytes);
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, false))
         return -1;
     transfer.buffer = buf;
@@ -108,13 +111,13 @@ static SLOW ssize_t tracked_read(struct conn *conn, int fd, void *buf, size_t by
 
 HOOK ssize_t read(int fd, void *buf, size_t bytes)
 {
-    struct conn *conn = conn_of(fd);
-    return conn ? tracked_read(conn, fd, buf, bytes) : real.read(fd, buf, bytes);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_read(number, fd, buf, bytes) : real.read(fd, buf, bytes);
 }
 
-HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
+static SLOW ssize_t tracked_readv(uint32_t number, int fd, const struct iovec *iov, int count)
 {
-    struct conn *conn = conn_of(fd);
+    struct conn *conn = conn_named(number);
     struct transfer transfer;
     ssize_t result;
     if (!conn)
@@ -128,9 +131,15 @@ HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
     return result;
 }
 
-HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
 {
-    struct conn *conn = conn_of(fd);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_readv(number, fd, iov, count) : real.readv(fd, iov, count);
+}
+
+static SLOW ssize_t tracked_recvmsg(uint32_t number, int fd, struct msghdr *message, int flags)
+{
+    struct conn *conn = conn_named(number);
     struct transfer transfer;
     ssize_t result;
     if (!conn || off_stream(flags))
@@ -147,6 +156,12 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     if (result > 0)
         transfer_show_vector(&transfer, seen(message->msg_iov, flags), message->msg_iovlen, result);
     return result;
+}
+
+HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    uint32_t number = conn_number(fd);
+    return number ? tracked_recvmsg(number, fd, message, flags) : real.recvmsg(fd, message, flags);
 }
 
 /* What the messages carried; their number is the call's own result. */

@@ -10,6 +10,9 @@
 /* The path of a tracked descriptor stands apart, so that an untracked one pays for two loads and no more. */
 #define TRACKED(dontwait, call, show)                                                                                  \
     struct transfer transfer;                                                                                          \
+    struct conn *conn = conn_named(number);                                                                            \
+    if (!conn)                                                                                                         \
+        return call;                                                                                                   \
     if (!transfer_write_begin(&transfer, conn, fd, dontwait))                                                          \
         return -1;                                                                                                     \
     ssize_t result = call;                                                                                             \
@@ -17,7 +20,7 @@
     transfer_write_end(&transfer, result, result > 0 ? (size_t)result : 0);                                            \
     return result
 
-static SLOW ssize_t tracked_sendto(struct conn *conn, int fd, const void *buf, size_t bytes, int flags,
+static SLOW ssize_t tracked_sendto(uint32_t number, int fd, const void *buf, size_t bytes, int flags,
                                    const struct sockaddr *to, socklen_t length)
 {
     TRACKED((flags & MSG_DONTWAIT) != 0, real.sendto(fd, buf, bytes, flags, to, length),
@@ -25,99 +28,99 @@ static SLOW ssize_t tracked_sendto(struct conn *conn, int fd, const void *buf, s
 }
 
 /* The same in the kernel; another preload behind us may stand before one of them alone. */
-static SLOW ssize_t tracked_send(struct conn *conn, int fd, const void *buf, size_t bytes, int flags)
+static SLOW ssize_t tracked_send(uint32_t number, int fd, const void *buf, size_t bytes, int flags)
 {
     TRACKED((flags & MSG_DONTWAIT) != 0, real.send(fd, buf, bytes, flags),
             transfer_show_request(&transfer, buf, result));
 }
 
-static SLOW ssize_t tracked_sendmsg(struct conn *conn, int fd, const struct msghdr *message, int flags)
+static SLOW ssize_t tracked_sendmsg(uint32_t number, int fd, const struct msghdr *message, int flags)
 {
     TRACKED((flags & MSG_DONTWAIT) != 0, real.sendmsg(fd, message, flags),
             if (result > 0) transfer_show_gather(&transfer, message->msg_iov, message->msg_iovlen, result));
 }
 
-static SLOW ssize_t tracked_write(struct conn *conn, int fd, const void *buf, size_t bytes)
+static SLOW ssize_t tracked_write(uint32_t number, int fd, const void *buf, size_t bytes)
 {
     TRACKED(false, real.write(fd, buf, bytes), transfer_show_request(&transfer, buf, result));
 }
 
-static SLOW ssize_t tracked_writev(struct conn *conn, int fd, const struct iovec *iov, int count)
+static SLOW ssize_t tracked_writev(uint32_t number, int fd, const struct iovec *iov, int count)
 {
     TRACKED(false, real.writev(fd, iov, count), transfer_show_gather(&transfer, iov, (size_t)count, result));
 }
 
-static SLOW ssize_t tracked_sendfile(struct conn *conn, int fd, int in, off_t *offset, size_t bytes)
+static SLOW ssize_t tracked_sendfile(uint32_t number, int fd, int in, off_t *offset, size_t bytes)
 {
     TRACKED(false, real.sendfile(fd, in, offset, bytes), transfer_show_request(&transfer, NULL, result));
 }
 
-static SLOW ssize_t tracked_sendfile64(struct conn *conn, int fd, int in, off64_t *offset, size_t bytes)
+static SLOW ssize_t tracked_sendfile64(uint32_t number, int fd, int in, off64_t *offset, size_t bytes)
 {
     TRACKED(false, real.sendfile64(fd, in, offset, bytes), transfer_show_request(&transfer, NULL, result));
 }
 
 HOOK ssize_t send(int fd, const void *buf, size_t bytes, int flags)
 {
-    struct conn *conn = conn_of(fd);
-    return conn ? tracked_send(conn, fd, buf, bytes, flags) : real.send(fd, buf, bytes, flags);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_send(number, fd, buf, bytes, flags) : real.send(fd, buf, bytes, flags);
 }
 
 ssize_t sendto_plain(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, socklen_t length)
 {
-    struct conn *conn = conn_of(fd);
-    return conn ? tracked_sendto(conn, fd, buf, bytes, flags, to, length)
-                : real.sendto(fd, buf, bytes, flags, to, length);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_sendto(number, fd, buf, bytes, flags, to, length)
+                  : real.sendto(fd, buf, bytes, flags, to, length);
 }
 
 HOOK ssize_t sendto(int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to, socklen_t length)
 {
     if (__builtin_expect((flags & MSG_FASTOPEN) != 0, 0))
         return fastopen_sendto(fd, buf, bytes, flags, to, length);
-    struct conn *conn = conn_of(fd);
-    return conn ? tracked_sendto(conn, fd, buf, bytes, flags, to, length)
-                : real.sendto(fd, buf, bytes, flags, to, length);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_sendto(number, fd, buf, bytes, flags, to, length)
+                  : real.sendto(fd, buf, bytes, flags, to, length);
 }
 
 ssize_t sendmsg_plain(int fd, const struct msghdr *message, int flags)
 {
-    struct conn *conn = conn_of(fd);
-    return conn ? tracked_sendmsg(conn, fd, message, flags) : real.sendmsg(fd, message, flags);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_sendmsg(number, fd, message, flags) : real.sendmsg(fd, message, flags);
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     if (__builtin_expect((flags & MSG_FASTOPEN) != 0, 0))
         return fastopen_sendmsg(fd, message, flags);
-    struct conn *conn = conn_of(fd);
-    if (conn)
-        return tracked_sendmsg(conn, fd, message, flags);
+    uint32_t number = conn_number(fd);
+    if (number)
+        return tracked_sendmsg(number, fd, message, flags);
     handover_passed(message);
     return real.sendmsg(fd, message, flags);
 }
 
 HOOK ssize_t write(int fd, const void *buf, size_t bytes)
 {
-    struct conn *conn = conn_of(fd);
-    return conn ? tracked_write(conn, fd, buf, bytes) : real.write(fd, buf, bytes);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_write(number, fd, buf, bytes) : real.write(fd, buf, bytes);
 }
 
 HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-    struct conn *conn = conn_of(fd);
-    return conn ? tracked_writev(conn, fd, iov, count) : real.writev(fd, iov, count);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_writev(number, fd, iov, count) : real.writev(fd, iov, count);
 }
 
 HOOK ssize_t sendfile(int out, int in, off_t *offset, size_t bytes)
 {
-    struct conn *conn = conn_of(out);
-    return conn ? tracked_sendfile(conn, out, in, offset, bytes) : real.sendfile(out, in, offset, bytes);
+    uint32_t number = conn_number(out);
+    return number ? tracked_sendfile(number, out, in, offset, bytes) : real.sendfile(out, in, offset, bytes);
 }
 
 HOOK ssize_t sendfile64(int out, int in, off64_t *offset, size_t bytes)
 {
-    struct conn *conn = conn_of(out);
-    return conn ? tracked_sendfile64(conn, out, in, offset, bytes) : real.sendfile64(out, in, offset, bytes);
+    uint32_t number = conn_number(out);
+    return number ? tracked_sendfile64(number, out, in, offset, bytes) : real.sendfile64(out, in, offset, bytes);
 }
 
 HOOK int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
@@ -169,7 +172,7 @@ HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
 }
 
 /* Without an offset (-1) these are writes, and the only ones of their kind that a socket accepts. */
-static SLOW ssize_t tracked_pwritev(struct conn *conn, int fd, const struct iovec *iov, int count, off64_t offset,
+static SLOW ssize_t tracked_pwritev(uint32_t number, int fd, const struct iovec *iov, int count, off64_t offset,
                                     int flags)
 {
     TRACKED((flags & RWF_NOWAIT) != 0, real.pwritev64v2(fd, iov, count, offset, flags),
@@ -178,15 +181,16 @@ static SLOW ssize_t tracked_pwritev(struct conn *conn, int fd, const struct iove
 
 HOOK ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-    struct conn *conn = conn_of(fd);
-    return conn ? tracked_pwritev(conn, fd, iov, count, offset, flags) : real.pwritev2(fd, iov, count, offset, flags);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_pwritev(number, fd, iov, count, offset, flags)
+                  : real.pwritev2(fd, iov, count, offset, flags);
 }
 
 HOOK ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
 {
-    struct conn *conn = conn_of(fd);
-    return conn ? tracked_pwritev(conn, fd, iov, count, offset, flags)
-                : real.pwritev64v2(fd, iov, count, offset, flags);
+    uint32_t number = conn_number(fd);
+    return number ? tracked_pwritev(number, fd, iov, count, offset, flags)
+                  : real.pwritev64v2(fd, iov, count, offset, flags);
 }
 
 ALIAS(__write, write);

@@ -32,8 +32,8 @@ static int poll_slice(struct pollfd *fds, nfds_t count, const struct wait *wait,
 }
 
 /* Without the parked descriptors: the kernel gets a copy, made anew for each slice. */
-static __attribute__((noinline)) int poll_masked(struct pollfd *fds, nfds_t count, const struct wait *wait,
-                                                 bool precise, const sigset_t *mask)
+static SLOW int poll_masked(struct pollfd *fds, nfds_t count, const struct wait *wait, bool precise,
+                            const sigset_t *mask)
 {
     struct pollfd few[POLL_COPY];
     size_t bytes = count * sizeof *fds;
@@ -52,8 +52,7 @@ static __attribute__((noinline)) int poll_masked(struct pollfd *fds, nfds_t coun
 
 /* The array is read only when some record wants to know what is waited for, and only after the kernel accepted it: a
  * bad one is the kernel's to refuse. */
-static __attribute__((noinline)) int poll_watched(struct pollfd *fds, nfds_t count, struct wait *wait, bool precise,
-                                                  const sigset_t *mask)
+static SLOW int poll_watched(struct pollfd *fds, nfds_t count, struct wait *wait, bool precise, const sigset_t *mask)
 {
     bool accepted = false;
     int result;
@@ -75,13 +74,16 @@ static __attribute__((noinline)) int poll_watched(struct pollfd *fds, nfds_t cou
     return result;
 }
 
-HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
+static SLOW int watched_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     struct wait wait;
-    if (!wait_watching())
-        return real.poll(fds, count, timeout);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
     return poll_watched(fds, count, &wait, false, NULL);
+}
+
+HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+    return wait_watching() ? watched_poll(fds, count, timeout) : real.poll(fds, count, timeout);
 }
 
 HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
@@ -279,8 +281,8 @@ static void write_back(struct timeval *timeout, const struct wait *wait)
     timeout->tv_usec = (suseconds_t)(left_ns % NS_PER_S / NS_PER_US);
 }
 
-static __attribute__((noinline)) int watched_select(int count, fd_set *in, fd_set *out, fd_set *except,
-                                                    struct timeval *timeout, int64_t timeout_ns)
+static SLOW int watched_select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout,
+                               int64_t timeout_ns)
 {
     struct wait wait;
     struct sets sets;
@@ -309,9 +311,8 @@ HOOK int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timev
     return watched_select(count, in, out, except, timeout, timeout_ns);
 }
 
-static __attribute__((noinline)) int watched_pselect(int count, fd_set *in, fd_set *out, fd_set *except,
-                                                     const struct timespec *timeout, const sigset_t *mask,
-                                                     int64_t timeout_ns)
+static SLOW int watched_pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
+                                const sigset_t *mask, int64_t timeout_ns)
 {
     struct wait wait;
     struct sets sets;
