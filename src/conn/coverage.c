@@ -13,12 +13,23 @@ static void add(struct seg_coverage *sum, const struct kernel_bytes *kernel, uin
     atomic_fetch_add_explicit(&sum->seen_in, in, memory_order_relaxed);
 }
 
-/* What the kernel's numbers hold besides the application's bytes. False: the number belongs to another socket now. */
+/* What the kernel's numbers hold besides the application's bytes. False: the number belongs to another socket now.
+ * The kernel reads the state before it locks the socket for the rest: the peer's end that comes in between is a byte of
+ * its numbers without a word; and bytes may come between two of our looks. So it looks until nothing moves. */
 static bool settle(const struct conn *conn, int fd, struct kernel_bytes *kernel, uint64_t in)
 {
+    enum { LOOKS = 4 };
+    uint64_t before, unread;
     if (kernel_cookie(fd) != conn->cookie)
         return false;
-    uint64_t unread = kernel_unread(fd); /* nobody has missed these */
+    for (int look = 0; look < LOOKS; look++) {
+        before = kernel->in;
+        unread = kernel_unread(fd); /* nobody has missed these */
+        if (!kernel_count(fd, kernel))
+            return false;
+        if (kernel->in == before)
+            break;
+    }
     kernel->in -= unread < kernel->in ? unread : kernel->in;
     if (kernel->maybe_end && kernel->in == in + 1)
         kernel->in--;

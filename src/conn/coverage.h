@@ -7,7 +7,7 @@
 #include "conn/kernel.h"
 
 /* coverage_closed(conn, fd): the last descriptor of a connection that was established goes. Adds to the sums of its
- * destination and of this process. One system call, three when bytes went past the hooks. True when these are all there
+ * destination and of this process. One system call, a few when bytes went past the hooks. True when these are all there
  * were: *kernel tells of them. Any thread; signal safe. */
 bool coverage_closed(const struct conn *conn, int fd, struct kernel_bytes *kernel);
 
