@@ -360,6 +360,9 @@ static bool one_turn(struct sim *sim, FILE *out)
 
 void sim_turns(struct sim *sim, FILE *out)
 {
+    for (uint32_t i = 0; i < sim->calls_used; i++)
+        if (sim->call[i].state == SIM_QUEUED)
+            ledger_look(&sim->segment, &sim->call[i].slot, sim->now_ns);
     while (one_turn(sim, out))
         ;
 }

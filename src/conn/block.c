@@ -132,7 +132,7 @@ void block_lend(struct conn *conn, int fd)
     if (atomic_exchange(&conn->receive_limit_ns, 0) <= 0)
         return;
     /* Before the option goes: whoever finds it gone finds out why. */
-    bool first = !flag || atomic_exchange(flag, 1) == 0;
+    bool first = !flag || atomic_exchange(flag, 1) != 1;
     kernel_set_timeout(fd, SO_RCVTIMEO, atomic_load(&conn->app_receive_ns));
     atomic_store(&conn->lent, first);
 }
@@ -152,7 +152,7 @@ void block_take_back(struct conn *conn, int fd)
 static bool is_lent(const struct conn *conn)
 {
     const _Atomic uint32_t *flag = lent_flag(conn);
-    return flag && atomic_load_explicit(flag, memory_order_relaxed);
+    return flag && atomic_load_explicit(flag, memory_order_relaxed) == 1;
 }
 
 void block_mode(struct conn *conn, int fd, bool blocking)

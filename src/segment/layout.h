@@ -204,7 +204,8 @@ struct seg_entry {
     _Atomic uint32_t pid;
     _Atomic uint64_t ticket;    /* owner, before it is queued: its place in the line; held: heirs (segment/heirs.h) */
     _Atomic uint32_t priority;  /* owner, before it is queued: higher goes first */
-    _Atomic uint32_t lent;      /* any holder: 1: a program without the library was given the socket (conn/block.h) */
+    _Atomic uint32_t lent;      /* any holder: 1: a program without the library was given the socket (conn/block.h);
+                                   owner, queued: an even number, its last look (segment/ledger.c) */
     _Atomic uint64_t expiry_ns; /* owner, before it is queued: when it gives up; held: heirs */
 };
 

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "base/clock.h"
 #include "real/raw.h"
 #include "segment/heirs.h"
 #include "segment/ledger_steps.h"
@@ -77,6 +78,30 @@ static void describe(struct seg_entry *entry, const struct slot_info *info)
     atomic_store_explicit(&entry->lent, 0, memory_order_relaxed);
 }
 
+/* When the owner of a queued entry last looked at its turn: even, in half milliseconds, and it wraps. It stands where
+ * held entries say 1 for lent: a socket that is not connected yet is lent to nobody. */
+static uint32_t look_word(uint64_t now_ns)
+{
+    return (uint32_t)(now_ns / (uint64_t)NS_PER_MS) << 1;
+}
+
+void ledger_look(const struct segment *segment, const struct slot *slot, uint64_t now_ns)
+{
+    struct seg_entry *entry = seg_entry(segment, slot->entry);
+    uint64_t word = atomic_load(&entry->word);
+    if (tag_of(word) == slot->tag && state_of(word) == ENTRY_QUEUED)
+        atomic_store_explicit(&entry->lent, look_word(now_ns), memory_order_relaxed);
+}
+
+/* Who does not look cannot take its turn: a program that began a connect and is busy elsewhere, or was stopped. Its
+ * place is kept, but nobody waits for it. */
+static bool asleep(const struct seg_entry *entry, uint64_t now_ns)
+{
+    enum { ASLEEP_MS = 300 }; /* waiters look every 50 ms */
+    uint32_t since = look_word(now_ns) - atomic_load_explicit(&entry->lent, memory_order_relaxed);
+    return since > ASLEEP_MS << 1 && since < UINT32_MAX / 2;
+}
+
 /* A place or a slot for a claimed entry. Who comes while others wait goes to the end of the line. */
 static enum ledger_result enter(const struct segment *segment, struct seg_row *row, const struct slot_info *info,
                                 const struct slot *slot)
@@ -88,6 +113,7 @@ static enum ledger_result enter(const struct segment *segment, struct seg_row *r
         return LEDGER_FULL_ACCOUNT;
     struct seg_entry *entry = seg_entry(segment, slot->entry);
     atomic_store(&entry->ticket, atomic_fetch_add(&row->queue_ticket, 1));
+    atomic_store_explicit(&entry->lent, look_word(info->now_ns), memory_order_relaxed);
     return step_take(segment, row, ACCOUNT_QUEUE, slot, info->places, ENTRY_PENDING) ? LEDGER_QUEUED
                                                                                      : LEDGER_FULL_QUEUE;
 }
@@ -131,7 +157,7 @@ static bool before(const struct seg_entry *other, const struct seg_entry *mine)
     return (int64_t)(atomic_load(&other->ticket) - atomic_load(&mine->ticket)) < 0;
 }
 
-static bool first_in_line(const struct segment *segment, uint32_t index)
+static bool first_in_line(const struct segment *segment, uint32_t index, uint64_t now_ns)
 {
     const struct seg_entry *mine = seg_entry(segment, index);
     uint32_t row = atomic_load(&mine->row);
@@ -139,7 +165,7 @@ static bool first_in_line(const struct segment *segment, uint32_t index)
     for (uint32_t i = 0; i < used && i < SEG_LEDGER; i++) {
         const struct seg_entry *other = seg_entry(segment, i);
         if (i != index && state_of(atomic_load(&other->word)) == ENTRY_QUEUED && atomic_load(&other->row) == row &&
-            before(other, mine))
+            before(other, mine) && !asleep(other, now_ns))
             return false;
     }
     return true;
@@ -165,14 +191,17 @@ static bool kept(const struct segment *segment, struct seg_row *row, const struc
 
 bool ledger_turn(const struct segment *segment, const struct slot *slot, int64_t limit, uint64_t now_ns)
 {
-    uint32_t row_index = atomic_load(&seg_entry(segment, slot->entry)->row);
+    struct seg_entry *entry = seg_entry(segment, slot->entry);
+    uint32_t row_index = atomic_load(&entry->row);
     struct seg_row *row = seg_row(segment, row_index);
     ledger_reap(segment, row_index, now_ns);
-    if (!first_in_line(segment, slot->entry) || !step_take(segment, row, ACCOUNT_SLOTS, slot, limit, ENTRY_QUEUED) ||
-        !kept(segment, row, slot))
+    ledger_look(segment, slot, now_ns);
+    if (!first_in_line(segment, slot->entry, now_ns) ||
+        !step_take(segment, row, ACCOUNT_SLOTS, slot, limit, ENTRY_QUEUED) || !kept(segment, row, slot))
         return false;
     step_give_back(segment, ACCOUNT_QUEUE, slot->entry, slot->tag, ENTRY_ADMITTED);
-    heirs_clear(seg_entry(segment, slot->entry));
+    heirs_clear(entry);
+    atomic_store_explicit(&entry->lent, 0, memory_order_relaxed);
     return true;
 }
 

@@ -58,9 +58,13 @@ struct slot_info {
 enum ledger_result ledger_acquire(const struct segment *segment, uint32_t owner, const struct slot_info *info,
                                   struct slot *slot);
 
-/* ledger_turn(segment, slot, limit, now_ns): whether it is the queued slot's turn: it is the first in the line and a
- * slot is free. Then the slot is taken and the place given back. */
+/* ledger_turn(segment, slot, limit, now_ns): whether it is the queued slot's turn: it is the first in the line, of
+ * those who looked at theirs lately, and a slot is free. Then the slot is taken and the place given back. */
 bool ledger_turn(const struct segment *segment, const struct slot *slot, int64_t limit, uint64_t now_ns);
+
+/* ledger_look(segment, slot, now_ns): notes that the owner of a queued slot still waits; ledger_turn() does that, too.
+ */
+void ledger_look(const struct segment *segment, const struct slot *slot, uint64_t now_ns);
 
 /* ledger_is_held(segment, slot): whether the slot was taken and is still ours. */
 bool ledger_is_held(const struct segment *segment, const struct slot *slot);
