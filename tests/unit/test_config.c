@@ -578,6 +578,29 @@ static void test_keys(const char *top)
 
 /* ---- precedence ------------------------------------------------------------------------------- */
 
+/* Each says what it is named for, and leaves the breaker alone. */
+static void test_retry_presets(void)
+{
+    static const struct {
+        const char *name;
+        int64_t attempts, base_ns, max_ns, backoff;
+    } presets[] = {{"network", 3, 200 * MS, 5 * S, BACKOFF_EXPONENTIAL},
+                   {"database_retry", 5, 100 * MS, 5 * S, BACKOFF_EXPONENTIAL},
+                   {"critical_retry", 10, 500 * MS, 30 * S, BACKOFF_EXPONENTIAL},
+                   {"quick", 2, 50 * MS, 5 * S, BACKOFF_CONSTANT}};
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "[destination a]\nmatch = a\npreset = critical %s\n", presets[i].name);
+        CHECK(compile_file(text, NULL));
+        CHECK_INT(value_of(0, KEY_retry_attempts), presets[i].attempts);
+        CHECK_INT(value_of(0, KEY_retry_base_ns), presets[i].base_ns);
+        CHECK_INT(value_of(0, KEY_retry_max_ns), presets[i].max_ns);
+        CHECK_INT(value_of(0, KEY_retry_backoff), presets[i].backoff);
+        CHECK_INT(value_of(0, KEY_breaker_failures), 10);
+    }
+    CHECK_INT(value_of(0, KEY_retry_jitter), 0);
+}
+
 static void test_precedence(void)
 {
     CHECK(compile(NULL, NULL));
@@ -1231,6 +1254,7 @@ int main(int argc, char **argv)
     test_text();
     test_chaos();
     test_keys(top);
+    test_retry_presets();
     test_precedence();
     test_endpoints();
     test_errors();
