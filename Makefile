@@ -38,7 +38,7 @@ BASE += -DRESIL_VERSION='"$(VERSION)"'
 COMMON_DIRS := src/real src/base src/segment src/policy src/config
 COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(addsuffix /*.c,$(COMMON_DIRS))))
 LIB := $(COMMON) $(patsubst %.c,$(B)/%.o,$(wildcard src/conn/*.c src/hooks/*.c))
-TOOL := $(COMMON) $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c))
+TOOL := $(COMMON) $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c tools/agent/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 LINK_LIB := -shared -Wl,-z,defs,-z,noexecstack,-z,relro,-z,now,-z,initfirst,--version-script=$(B)/libresil.map,-soname,libresil.so
 LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now

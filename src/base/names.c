@@ -31,3 +31,13 @@ const char *const event_names[EVENT_COUNT] = {
 #define EVENT(id, name, ring) name,
 #include "tables/events.tbl.h"
 };
+
+const char *const probe_names[PROBE_KINDS] = {
+#define PROBE(id, name, port, looks) name,
+#include "tables/probes.tbl.h"
+};
+
+const char *const finding_names[FINDING_COUNT] = {
+#define FINDING(id, name, detail) name,
+#include "tables/findings.tbl.h"
+};

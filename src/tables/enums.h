@@ -45,6 +45,18 @@ enum event_kind {
     EVENT_COUNT
 };
 
+enum probe_kind {
+#define PROBE(id, name, port, looks) PROBE_##id,
+#include "probes.tbl.h"
+    PROBE_KINDS
+};
+
+enum finding {
+#define FINDING(id, name, detail) FINDING_##id,
+#include "findings.tbl.h"
+    FINDING_COUNT
+};
+
 /* What the breaker is told of a call. */
 enum outcome {
     OUTCOME_SUCCESS,
@@ -60,5 +72,7 @@ extern const char *const verdict_names[VERDICT_COUNT];
 extern const char *const observation_names[OBSERVATION_COUNT];
 extern const char *const fault_names[FAULT_COUNT];
 extern const char *const event_names[EVENT_COUNT];
+extern const char *const probe_names[PROBE_KINDS];
+extern const char *const finding_names[FINDING_COUNT];
 
 #endif
