@@ -10,6 +10,8 @@ COMMAND("status", command_status, "[DEST] [--json] [SEGMENT]",
         "show every destination and endpoint: state, connections, counters, latency")
 COMMAND("events", command_events, "[-f] [-n N] [--json] [SEGMENT]",
         "show state changes, refusals, reclaims and loads, oldest first")
+COMMAND("metrics", command_metrics, "[--openmetrics] [SEGMENT]",
+        "print everything that is counted and measured for Prometheus, as a scrape or a textfile")
 COMMAND("check", command_check, "[FILE] [--rules TEXT] [--json]",
         "check a configuration: all errors, and hints for dubious values")
 COMMAND("doctor", command_doctor, "[--json] CMD [ARGS...] or PID",

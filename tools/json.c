@@ -6,8 +6,9 @@
 
 /* Length of the UTF-8 sequence at text that may be printed as it is, 0 when there is none: overlong forms,
  * surrogates and the C1 controls are refused. */
-static unsigned utf8_length(const unsigned char *text)
+unsigned json_utf8_length(const char *bytes)
 {
+    const unsigned char *text = (const unsigned char *)bytes;
     unsigned char c = text[0];
     unsigned length = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
     for (unsigned i = 1; i < length; i++)
@@ -24,7 +25,7 @@ static void write_quoted(FILE *out, const char *text)
     const unsigned char *p = (const unsigned char *)text;
     fputc('"', out);
     while (*p) {
-        unsigned length = utf8_length(p);
+        unsigned length = json_utf8_length((const char *)p);
         if (length) {
             fwrite(p, 1, length, out);
             p += length;

@@ -28,4 +28,8 @@ void json_real(struct json *json, const char *name, double value);
 void json_bool(struct json *json, const char *name, bool value);
 void json_null(struct json *json, const char *name);
 
+/* json_utf8_length(text): bytes of the UTF-8 sequence of more than one byte at text that may be printed as it is; 0:
+ * there is none. Reads nothing behind a NUL. */
+unsigned json_utf8_length(const char *text);
+
 #endif

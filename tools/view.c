@@ -193,6 +193,7 @@ static void fill_rows(struct taking *taking, struct view_destination *destinatio
     qsort(destination->row + 1, destination->rows - 1, sizeof *destination->row, by_endpoint);
     all->connect = view_latency_of(&hists.connect);
     all->response = view_latency_of(&hists.response);
+    all->hists = hists;
     view_row_sum(conf, destination->row, destination->rows, !own_breaker && all->state <= STATE_HALF_OPEN);
 }
 

@@ -131,6 +131,7 @@ void view_row_read(const struct view_source *source, uint32_t index, uint32_t go
     read_hist(row, LEARN_RESPONSE, &own.response, &hists->response);
     out->connect = view_latency_of(&own.connect);
     out->response = view_latency_of(&own.response);
+    out->hists = own;
 }
 
 static bool admits(const struct view_row *row)

@@ -15,6 +15,15 @@ struct view_latency {
     uint64_t p50_us, p90_us, p99_us, max_us;
 };
 
+/* The histograms behind a row; of a destination the sum of its endpoints'. */
+struct view_hist {
+    uint64_t bucket[SEG_HIST];
+    uint64_t max_us;
+};
+struct view_hists {
+    struct view_hist connect, response;
+};
+
 struct view_row {
     char endpoint[SEG_LABEL];
     uint32_t state;           /* enum state, administrative ones included */
@@ -32,6 +41,7 @@ struct view_row {
     struct window_sum window;
     uint64_t counter[SEG_COUNTERS];
     struct view_latency connect, response;
+    struct view_hists hists;
 };
 
 /* What reading a row needs besides the row. */
@@ -42,15 +52,6 @@ struct view_source {
     const uint32_t *queued;
     const uint32_t *in_flight;
     uint64_t now_ns, wall_ns;
-};
-
-/* The histograms behind a row, kept while a destination's are added up. */
-struct view_hist {
-    uint64_t bucket[SEG_HIST];
-    uint64_t max_us;
-};
-struct view_hists {
-    struct view_hist connect, response;
 };
 
 /* view_row_read(source, index, governing, conf, out, hists): the row at index; its breaker is the one that stands at

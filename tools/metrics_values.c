@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ * Gauges. */
+#include "metrics_values.h"
+
+#include <math.h>
+
+#include "base/clock.h"
+
+/* The codes are those of the table's help: a contract with dashboards. */
+enum { CODE_DISABLED = 4, CODE_OBSERVE = 5 };
+
+double metric_state_code(const struct metric_subject *subject)
+{
+    static const double codes[STATE_COUNT] = {[STATE_CLOSED] = 0,
+                                              [STATE_OPEN] = 1,
+                                              [STATE_HALF_OPEN] = 2,
+                                              [STATE_FORCED_OPEN] = 3,
+                                              [STATE_FORCED_CLOSED] = CODE_DISABLED,
+                                              [STATE_DRAINING] = 6};
+    const struct conf *conf = subject->destination->conf;
+    if (conf && conf->mode == MODE_OFF)
+        return CODE_DISABLED;
+    if (conf && conf->mode == MODE_OBSERVE)
+        return CODE_OBSERVE;
+    return codes[subject->row->state];
+}
+
+double metric_failure_ratio(const struct metric_subject *subject)
+{
+    return subject->row->ratio_known ? subject->row->failure_ratio : (double)NAN;
+}
+
+double metric_slow_ratio(const struct metric_subject *subject)
+{
+    const struct view_row *row = subject->row;
+    return row->ratio_known ? (double)row->window.slow / (double)row->window.calls : (double)NAN;
+}
+
+double metric_consecutive(const struct metric_subject *subject)
+{
+    return subject->row->consecutive_failures;
+}
+
+double metric_window_ok(const struct metric_subject *subject)
+{
+    const struct window_sum *window = &subject->row->window;
+    return window->calls > window->failed ? (double)(window->calls - window->failed) : 0;
+}
+
+double metric_window_failed(const struct metric_subject *subject)
+{
+    return (double)subject->row->window.failed;
+}
+
+double metric_window_slow(const struct metric_subject *subject)
+{
+    return (double)subject->row->window.slow;
+}
+
+double metric_probes(const struct metric_subject *subject)
+{
+    return subject->row->probes;
+}
+
+double metric_next_attempt(const struct metric_subject *subject)
+{
+    const struct view_row *row = subject->row;
+    return row->is_open ? (double)row->next_attempt_ms / 1e3 : (double)NAN;
+}
+
+double metric_connections(const struct metric_subject *subject)
+{
+    return subject->row->connections;
+}
+
+double metric_limit(const struct metric_subject *subject)
+{
+    int64_t limit = view_limit(subject->view, subject->destination);
+    return limit > 0 ? (double)limit : (double)INFINITY;
+}
+
+double metric_in_use(const struct metric_subject *subject)
+{
+    return subject->row->in_flight;
+}
+
+double metric_queued(const struct metric_subject *subject)
+{
+    return subject->row->queued;
+}
+
+double metric_ejections(const struct metric_subject *subject)
+{
+    const struct view_destination *destination = subject->destination;
+    unsigned count = 0;
+    for (uint32_t i = 1; i < destination->rows; i++) {
+        enum state state = (enum state)destination->row[i].state;
+        count += state == STATE_OPEN || state == STATE_FORCED_OPEN || state == STATE_DRAINING;
+    }
+    return count;
+}
+
+double metric_endpoints(const struct metric_subject *subject)
+{
+    return subject->destination->rows - 1;
+}
+
+double metric_processes(const struct metric_subject *subject)
+{
+    return subject->view->processes;
+}
+
+double metric_generation(const struct metric_subject *subject)
+{
+    return (double)subject->view->generation;
+}
+
+double metric_loaded(const struct metric_subject *subject)
+{
+    return (double)(subject->view->loaded_wall_ns / (uint64_t)NS_PER_MS) / 1e3;
+}
+
+double metric_config_error(const struct metric_subject *subject)
+{
+    return subject->view->config_error[0] != '\0';
+}
+
+double metric_file_changed(const struct metric_subject *subject)
+{
+    return subject->view->file_changed;
+}
+
+double metric_off(const struct metric_subject *subject)
+{
+    return subject->view->off;
+}
