@@ -82,6 +82,7 @@ HEADER = [
     ("region", "8 x 16", "offset: 8, record_bytes: 4, records: 4 of each region, in the order of the next table"),
     ("config_path", "512", "the configuration file, ended by NUL"),
     ("config_error", "1024", "why there are no rules, ended by NUL"),
+    ("agent", "8", "the active agent: {its word in the registry: 32, tenths of a second when last renewed: 32}"),
     ("rings", "8", "io_uring_setup() calls that were let through"),
     ("rings_denied", "8", "likewise, refused"),
 ]

@@ -20,6 +20,8 @@ COMMAND("reset", command_reset, "DEST[/ENDPOINT] [SEGMENT]",
         "close the breakers of a destination or of one endpoint, clear their counts and forced states")
 COMMAND("gc", command_gc, "[--remove] [--json] [SEGMENT]",
         "take back what dead processes left in the segment; with --remove, delete a segment that nobody uses")
+COMMAND("agent", command_agent, "[-c FILE] [SEGMENT]",
+        "stay and do what no application's call can: discover endpoints, check their health")
 COMMAND("simulate", command_simulate, "[--set KEY=VALUE]... [--config FILE --destination NAME] [--seed N] [FILE]",
         "run a script of calls through the policy engine in virtual time")
 COMMAND("demo", command_demo, "", "watch a breaker at work: a flaky backend, an unmodified client, in a few seconds")

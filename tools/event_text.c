@@ -29,6 +29,7 @@ static const char *reason_of(const struct seg_event *event)
     case EVENT_LOADED:
     case EVENT_CONFIG_ERROR:
     case EVENT_RESET:
+    case EVENT_AGENT:
     case EVENT_COUNT:
         break;
     }

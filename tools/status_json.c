@@ -4,10 +4,26 @@
 
 #include <string.h>
 
+#include "agent/lease.h"
+#include "base/clock.h"
 #include "coverage.h"
 #include "json.h"
 #include "print.h"
 #include "segment/rows.h"
+
+static void write_agent(struct json *json, const struct view *view)
+{
+    struct agent_lease lease = agent_lease_read(view->segment, view->now_ns);
+    if (lease.pid == 0) {
+        json_null(json, "agent");
+        return;
+    }
+    json_object(json, "agent");
+    json_number(json, "pid", lease.pid);
+    json_number(json, "age_ms", lease.age_ns / (uint64_t)NS_PER_MS);
+    json_bool(json, "active", lease.active);
+    json_close(json);
+}
 
 static void write_segment(struct json *json, const struct view *view)
 {
@@ -32,6 +48,7 @@ static void write_segment(struct json *json, const struct view *view)
         json_null(json, "loaded_by");
     json_bool(json, "file_changed", view->file_changed);
     json_bool(json, "off", view->off);
+    write_agent(json, view);
     json_array(json, "chaos");
     for (uint32_t i = 0; i < view->destinations; i++)
         if (view->destination[i].chaos[0])

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/lease.h"
 #include "base/clock.h"
 #include "print.h"
 #include "table.h"
@@ -53,6 +54,15 @@ static void print_switch(const struct view *view)
     putchar('\n');
 }
 
+static void print_agent(const struct view *view)
+{
+    char age[DURATION_TEXT];
+    struct agent_lease lease = agent_lease_read(view->segment, view->now_ns);
+    if (lease.pid != 0)
+        printf("agent      pid %u, last seen %s ago%s\n", lease.pid,
+               format_rough(age, lease.age_ns / (uint64_t)NS_PER_US), lease.active ? "" : ": IT HANGS");
+}
+
 static void print_overrides(const struct view *view)
 {
     unsigned shown = 0;
@@ -93,6 +103,7 @@ static void print_header(const struct view *view)
            view->processes == 1 ? "" : "es");
     print_rules(view);
     print_error(view);
+    print_agent(view);
     print_switch(view);
     print_overrides(view);
     print_chaos(view);

@@ -95,8 +95,9 @@ struct seg_header {
     uint64_t file_bytes;
     char config_path[512];   /* publisher: "" when built in */
     char config_error[1024]; /* publisher: first errors of a file that could not be used, "" when good */
-    uint8_t spare[2032];
-    _Atomic uint64_t rings;        /* any: io_uring_setup() calls seen and let through */
+    uint8_t spare[2024];
+    _Atomic uint64_t agent; /* agents: the lease of the active one (tools/agent/lease.h), a dead one's is taken */
+    _Atomic uint64_t rings; /* any: io_uring_setup() calls seen and let through */
     _Atomic uint64_t rings_denied; /* any: likewise, refused (io_uring = deny) */
 };
 
@@ -273,6 +274,7 @@ AT(seg_header, file_bytes, 328);
 AT(seg_header, config_path, 336);
 AT(seg_header, config_error, 848);
 AT(seg_header, spare, 1872);
+AT(seg_header, agent, 3896);
 AT(seg_header, rings, 3904);
 AT(seg_header, rings_denied, 3912);
 SIZE(seg_header, 3920);

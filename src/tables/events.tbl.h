@@ -9,4 +9,5 @@ EVENT(LOADED, "loaded", LIFE)
 EVENT(CONFIG_ERROR, "config_error", LIFE)
 EVENT(RESET, "reset", LIFE)
 EVENT(FAILED, "failed", REFUSAL)
+EVENT(AGENT, "agent", LIFE)
 #undef EVENT
