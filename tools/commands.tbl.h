@@ -12,6 +12,12 @@ COMMAND("events", command_events, "[-f] [-n N] [--json] [SEGMENT]",
         "show state changes, refusals, reclaims and loads, oldest first")
 COMMAND("metrics", command_metrics, "[--openmetrics] [SEGMENT]",
         "print everything that is counted and measured for Prometheus, as a scrape or a textfile")
+COMMAND("conns", command_conns, "[DEST] [--json] [SEGMENT]",
+        "show the connections that are open or wait: whose, where to, for how long, the place in line")
+COMMAND("ps", command_ps, "[--json] [SEGMENT]",
+        "show the attached processes: connections, and what share of their bytes the hooks saw")
+COMMAND("dump", command_dump, "[--json] [SEGMENT]",
+        "print all that stands in the segment as one JSON object, every word of it as it is")
 COMMAND("check", command_check, "[FILE] [--rules TEXT] [--json]",
         "check a configuration: all errors, and hints for dubious values")
 COMMAND("doctor", command_doctor, "[--json] CMD [ARGS...] or PID",

@@ -24,6 +24,7 @@ void json_close(struct json *json);                    /* the innermost; a line 
 /* Bytes that are no UTF-8 come out as U+FFFD; control characters as \u00NN. text == NULL is null. */
 void json_text(struct json *json, const char *name, const char *text);
 void json_number(struct json *json, const char *name, uint64_t value);
+void json_signed(struct json *json, const char *name, int64_t value);
 void json_real(struct json *json, const char *name, double value);
 void json_bool(struct json *json, const char *name, bool value);
 void json_null(struct json *json, const char *name);

@@ -7,7 +7,7 @@
 #include "print.h"
 #include "status.h"
 
-static int unknown(const struct view *view, const char *name)
+int status_unknown(const struct view *view, const char *name)
 {
     char safe[ESCAPED(SEG_NAME)];
     struct nearest nearest = {.got = {.text = name, .length = strlen(name)}};
@@ -22,7 +22,7 @@ static int show(const struct view *view, const char *name, bool as_json)
 {
     const struct view_destination *only = name ? view_find(view, name) : NULL;
     if (name && !only)
-        return unknown(view, name);
+        return status_unknown(view, name);
     if (as_json)
         status_json(view, only);
     else

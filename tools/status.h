@@ -8,4 +8,7 @@
 void status_json(const struct view *view, const struct view_destination *only);
 void status_table(const struct view *view, const struct view_destination *only);
 
+/* status_unknown(view, name): complains that there is no such destination, with the nearest name; the exit code. */
+int status_unknown(const struct view *view, const char *name);
+
 #endif

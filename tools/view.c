@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "config/compile.h"
+#include "connections.h"
 #include "print.h"
-#include "segment/heirs.h"
 #include "segment/ledger.h"
 #include "segment/limit.h"
 #include "segment/publish.h"
@@ -110,15 +110,6 @@ static void count_entry(struct taking *taking, const struct seg_entry *entry, bo
         count[endpoint]++;
 }
 
-/* A slot whose owner died is still taken while another process holds the socket: the reaper will hand it over. */
-static bool has_holder(struct taking *taking, const struct seg_entry *entry, uint32_t owner, bool held)
-{
-    bool alive = liveness_ask(&taking->liveness, owner);
-    for (unsigned place = 0; place < HEIRS && held && !alive; place++)
-        alive = liveness_ask(&taking->liveness, heirs_at(entry, place));
-    return alive;
-}
-
 static void read_ledger(struct taking *taking)
 {
     uint32_t used = atomic_load(&seg_header(taking->view->segment)->ledger_used);
@@ -127,7 +118,7 @@ static void read_ledger(struct taking *taking)
         uint32_t owner;
         uint64_t word = atomic_load_explicit(&entry->word, memory_order_acquire);
         bool held = ledger_held(word, &owner);
-        if ((!held && !ledger_queued(word, &owner)) || !has_holder(taking, entry, owner, held))
+        if ((!held && !ledger_queued(word, &owner)) || !connections_holder(&taking->liveness, entry, owner, held))
             continue;
         count_entry(taking, entry, held);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The words of the ledger's protocol (segment/ledger.h), and its steps on one account. Only for segment/ledger.c and
- * segment/reaper.c. Any thread; signal safe; no allocation. */
+ * The words of the ledger's protocol (segment/ledger.h), and its steps on one account. Only for segment/ledger.c,
+ * segment/reaper.c, and resctl dump, which shows the words. Any thread; signal safe; no allocation. */
 #ifndef RESIL_SEGMENT_LEDGER_STEPS_H
 #define RESIL_SEGMENT_LEDGER_STEPS_H
 
