@@ -18,6 +18,8 @@ COMMAND("ps", command_ps, "[--json] [SEGMENT]",
         "show the attached processes: connections, and what share of their bytes the hooks saw")
 COMMAND("dump", command_dump, "[--json] [SEGMENT]",
         "print all that stands in the segment as one JSON object, every word of it as it is")
+COMMAND("explain", command_explain, "HOST:PORT [--app A] [--uid N] [--address ADDR] [-c FILE] [--rules TEXT] [--json]",
+        "tell which rule a connect obeys and why, where each value comes from, and how long it may take")
 COMMAND("check", command_check, "[FILE] [--rules TEXT] [--json]",
         "check a configuration: all errors, and hints for dubious values")
 COMMAND("doctor", command_doctor, "[--json] CMD [ARGS...] or PID",

@@ -20,6 +20,13 @@ static const char *variable(const char *name)
 
 void settings_compile(const char *path, const char *rules_text, struct settings *settings)
 {
+    settings_visit(path, rules_text, NULL, NULL, settings);
+}
+
+void settings_visit(const char *path, const char *rules_text,
+                    void (*visit)(void *context, const struct model *model, const struct rules *rules), void *context,
+                    struct settings *settings)
+{
     char found[sizeof settings->path];
     struct config_errors errors = {.text = take_memory(ERRORS, 1), .size = ERRORS};
     void *block = take_memory(SEG_RULES_BYTES, 1);
@@ -29,7 +36,8 @@ void settings_compile(const char *path, const char *rules_text, struct settings 
     if (!path)
         path = config_find_file(variable("RESIL_CONFIG"), variable("XDG_CONFIG_HOME"), variable("HOME"), found,
                                 sizeof found);
-    struct config_input input = {.path = path, .inline_text = rules_text && *rules_text ? rules_text : NULL};
+    struct config_input input = {
+        .path = path, .inline_text = rules_text && *rules_text ? rules_text : NULL, .visit = visit, .context = context};
     bool ok = config_compile(&input, block, SEG_RULES_BYTES, &errors, &bytes);
     *settings = (struct settings){.rules = ok ? block : NULL, .errors = errors.text, .error_count = errors.count};
     copy_text(settings->path, sizeof settings->path, path ? path : "", path ? strlen(path) : 0);

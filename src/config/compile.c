@@ -51,6 +51,8 @@ bool config_compile(const struct config_input *input, void *out, size_t size, st
     if (model.arena.exhausted)
         report_error(errors, (struct place){.file = input->path ? input->path : builtin_name}, NULL,
                      "needs more memory than there is, or than a configuration may use");
+    if (input->visit && errors->count == 0)
+        input->visit(input->context, &model, out);
     arena_release(&model.arena);
     if (errors->count)
         return false;

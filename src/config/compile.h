@@ -14,9 +14,15 @@
 
 #include "config/rules.h"
 
+struct model;
+
 struct config_input {
     const char *path;        /* file, or NULL: the built-in text */
     const char *inline_text; /* the value of RESIL_RULES, or NULL; applied on top, ';' is a newline */
+    /* NULL, or called once with the model (config/model.h) when there was no error: for those who ask where a value
+     * comes from. The model is gone when config_compile() returns; rules are those that were compiled. */
+    void (*visit)(void *context, const struct model *model, const struct rules *rules);
+    void *context;
 };
 
 /* Where the errors go: a bounded text of lines "FILE:LINE:COLUMN: KEY: got `X', want Y", joined by '\n'.

@@ -54,17 +54,21 @@ static void check(struct model *model)
     }
 }
 
-/* The setting of a section itself, or of its presets, the last first; NULL when there is none. */
-static struct setting *setting_of(struct section *section, int key)
+/* Who says a key for a section: itself, or one of its presets, the last first; NULL when nobody does. */
+static struct section *speaker_of(struct section *section, int key)
 {
-    if (!section)
-        return NULL;
-    if (section->setting[key].origin.layer != LAYER_NONE)
-        return &section->setting[key];
+    if (!section || section->setting[key].origin.layer != LAYER_NONE)
+        return section;
     for (const struct preset_use *use = section->presets; use; use = use->earlier)
         if (use->preset && use->preset->setting[key].origin.layer != LAYER_NONE)
-            return &use->preset->setting[key];
+            return use->preset;
     return NULL;
+}
+
+static struct setting *setting_of(struct section *section, int key)
+{
+    struct section *speaker = speaker_of(section, key);
+    return speaker ? &speaker->setting[key] : NULL;
 }
 
 /* What a key is when nobody sets it, looked up once for all destinations. */
@@ -98,6 +102,27 @@ static int64_t effective_value(const struct model *model, struct section *destin
     if (setting->text_at == 0)
         setting->text_at = pool_add(pool, setting->text);
     return (int64_t)setting->text_at;
+}
+
+void emit_origin(const struct model *model, uint32_t destination, int key, struct emit_origin *out)
+{
+    struct section *section = model->sections[SECTION_DESTINATION].first;
+    while (section && section->index != destination)
+        section = section->next;
+    *out = (struct emit_origin){.key = key};
+    for (;;) {
+        struct section *speaker = speaker_of(section, out->key);
+        if (!speaker)
+            speaker = speaker_of(model->sections[SECTION_DEFAULTS].first, out->key);
+        struct setting *setting = speaker ? &speaker->setting[out->key] : NULL;
+        int other = key_default_of(out->key);
+        if (other < 0 || (setting && !setting->follows)) {
+            out->section = speaker;
+            out->origin = setting ? setting->origin : out->origin;
+            return;
+        }
+        out->key = other;
+    }
 }
 
 /* The texts of the endpoints that emit_endpoints() wrote. */

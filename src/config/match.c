@@ -59,45 +59,63 @@ static bool target_fits(const struct rules *rules, const struct rule_match *matc
     }
 }
 
-static bool fits(const struct rules *rules, const struct rule_match *match, const struct match_query *query)
+/* MATCH_WINS: nothing speaks against it. */
+static enum match_why misses(const struct rules *rules, const struct rule_match *match, const struct match_query *query)
 {
     if (match->has_port &&
         (query->family == AF_UNIX || query->port < match->port_low || query->port > match->port_high))
-        return false;
+        return MATCH_MISSES_PORT;
     if (match->uid >= 0 && match->uid != (int64_t)query->uid)
-        return false;
+        return MATCH_MISSES_UID;
     if (!target_fits(rules, match, query))
-        return false;
-    return match->app == 0 || (query->program && text_glob(rules_text(rules, match->app), query->program));
+        return MATCH_MISSES;
+    if (match->app && (!query->program || !text_glob(rules_text(rules, match->app), query->program)))
+        return MATCH_MISSES_APP;
+    return MATCH_WINS;
 }
 
-/* Positive when a is more specific than b, 0 when the order in the file decides. */
-static int more_specific(const struct rule_match *a, const struct rule_match *b)
+/* Positive when a is more specific than b, 0 when the order in the file decides. *why: what decided. */
+static int more_specific(const struct rule_match *a, const struct rule_match *b, enum match_why *why)
 {
     int a_qualified = a->app || a->uid >= 0, b_qualified = b->app || b->uid >= 0;
+    *why = MATCH_KIND;
     if (a->kind != b->kind)
         return a->kind < b->kind ? 1 : -1;
+    *why = MATCH_LENGTH;
     if (a->text_bytes != b->text_bytes)
         return a->text_bytes > b->text_bytes ? 1 : -1;
     if (a->kind == MATCH_CIDR && a->prefix_bits != b->prefix_bits)
         return a->prefix_bits > b->prefix_bits ? 1 : -1;
+    *why = MATCH_PORT;
     if (a->has_port != b->has_port)
         return a->has_port - b->has_port;
     int a_width = a->port_high - a->port_low, b_width = b->port_high - b->port_low;
     if (a_width != b_width)
         return b_width - a_width;
+    *why = a_qualified == b_qualified ? MATCH_LATER : MATCH_PLAIN;
     return a_qualified - b_qualified;
 }
 
 int rules_find(const struct rules *rules, const struct match_query *query, const struct rule_match **match)
 {
     const struct rule_match *best = NULL;
+    enum match_why why;
     for (uint32_t index = 0; index < rules->matches; index++) {
         const struct rule_match *candidate = rules_match(rules, index);
-        if (fits(rules, candidate, query) && (!best || more_specific(candidate, best) > 0))
+        if (misses(rules, candidate, query) == MATCH_WINS && (!best || more_specific(candidate, best, &why) > 0))
             best = candidate;
     }
     if (match)
         *match = best;
     return best ? (int)best->destination : -1;
+}
+
+enum match_why rules_judge(const struct rules *rules, const struct match_query *query, const struct rule_match *match,
+                           const struct rule_match *winner)
+{
+    /* The target comes first for a reader: a rule of another host is none of his business. */
+    enum match_why why = target_fits(rules, match, query) ? misses(rules, match, query) : MATCH_MISSES;
+    if (why == MATCH_WINS && match != winner && winner)
+        more_specific(match, winner, &why);
+    return why;
 }

@@ -24,4 +24,22 @@ struct match_query {
  * *match (may be NULL) receives the winning pattern. */
 int rules_find(const struct rules *rules, const struct match_query *query, const struct rule_match **match);
 
+/* Why a pattern is not the one that wins. */
+enum match_why {
+    MATCH_WINS,
+    MATCH_KIND,   /* it fits, but names the target in a less specific way */
+    MATCH_LENGTH, /* it fits, but its domain, path or network is wider */
+    MATCH_PORT,   /* it fits, but names no port, or a wider range */
+    MATCH_PLAIN,  /* it fits, but has no app= or uid= */
+    MATCH_LATER,  /* it fits as well as the winner, and stands behind it */
+    MATCH_MISSES, /* it is of another target */
+    MATCH_MISSES_PORT,
+    MATCH_MISSES_UID,
+    MATCH_MISSES_APP
+};
+
+/* rules_judge(rules, query, match, winner): why `match' is not the winner (NULL: there is none) of rules_find(). */
+enum match_why rules_judge(const struct rules *rules, const struct match_query *query, const struct rule_match *match,
+                           const struct rule_match *winner);
+
 #endif

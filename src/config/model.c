@@ -225,6 +225,7 @@ void model_match(struct model *model, struct section *section, struct slice patt
             continue;
         }
         pattern.match.line = origin.place.line;
+        pattern.file = origin.place.file;
         add_pattern(model, section, &pattern);
     }
 }

@@ -13,6 +13,7 @@ struct pattern {
     struct rule_match match; /* without destination, text, app and line, which only the emitter knows */
     const char *text;        /* NAME, SUFFIX, PATH*: in the arena, else "" */
     const char *app;         /* "" = any */
+    const char *file;        /* where it stands, with match.line: the model's */
     struct section *destination;
     struct pattern *next;
 };

@@ -36,7 +36,7 @@ static char directory[64];
 
 static bool compile(const char *path, const char *inline_text)
 {
-    struct config_input input = {path, inline_text};
+    struct config_input input = {.path = path, .inline_text = inline_text};
     size_t written = 0;
     bool good = config_compile(&input, rules_buffer, sizeof rules_buffer, &errors, &written);
     CHECK_INT(good, errors.count == 0);
@@ -1089,7 +1089,7 @@ static void test_limits(void)
     CHECK_INT(errors.count, RULES_BYTES / 2);
     CHECK(errors.used < sizeof errors_buffer && strlen(errors.text) == errors.used);
     struct config_errors silent = {NULL, 0, 0, 0};
-    struct config_input input = {NULL, "x"};
+    struct config_input input = {.inline_text = "x"};
     size_t written;
     CHECK(!config_compile(&input, rules_buffer, sizeof rules_buffer, &silent, &written));
     CHECK_INT(silent.count, 1);
