@@ -167,6 +167,7 @@ def test_worst_case(resil, keys):
 @pytest.mark.parametrize("keys", [
     "timeout.connect = 150ms\nretry.attempts = 3\nretry.backoff = constant\nretry.base = 100ms\nretry.jitter = off\n",
     "timeout.connect = 150ms\nretry.attempts = 9\nretry.jitter = off\ntimeout.total = 500ms\n",
+    "timeout.connect = 300ms\nrate.limit = 1/s\nrate.burst = 1\nrate.max_wait = 2s\ntimeout.total = 400ms\n",
 ])
 def test_a_connect_takes_no_longer(resil, black_hole, keys):
     """The prediction against a peer that never answers."""

@@ -171,11 +171,21 @@ static void give_back_admission(struct attempt *attempt)
     gate_give_back(&gate, &attempt->admission);
 }
 
+/* A turn that comes after timeout.total is none: the call is refused at once, and the turn is another one's. */
+static uint64_t longest_wait_ns(const struct attempt *attempt)
+{
+    const struct conf *conf = &attempt->destination->conf;
+    if (conf->rate_max_wait_ns <= 0 || conf->mode != MODE_ENFORCE)
+        return 0;
+    if (attempt->end_ns == 0)
+        return UINT64_MAX;
+    return attempt->end_ns > attempt->now_ns ? attempt->end_ns - attempt->now_ns : 0;
+}
+
 /* A turn of the rate limiter: a blocking call sleeps until its turn, another one is told to come back then. */
 static enum verdict take_turn(struct attempt *attempt)
 {
     const struct conf *conf = &attempt->destination->conf;
-    bool may_wait = conf->rate_max_wait_ns > 0 && conf->mode == MODE_ENFORCE;
     struct account account;
     if (attempt->turn_ns) { /* it was told so */
         bool due = attempt->now_ns >= attempt->turn_ns;
@@ -186,7 +196,7 @@ static enum verdict take_turn(struct attempt *attempt)
         conf->rate_unit != RATE_CONNECTIONS ||
         !account_find(conf->rate_per, ACCOUNT_OF_CONNECTIONS, attempt->row, attempt->name, &account))
         return VERDICT_ADMIT;
-    struct rate_step step = pace_turn(&account, conf, attempt->now_ns, may_wait);
+    struct rate_step step = pace_turn(&account, conf, attempt->now_ns, longest_wait_ns(attempt));
     if (!step.admitted)
         return applies(attempt) ? VERDICT_RATE : VERDICT_ADMIT;
     if (step.wait_ns > 0 && !attempt->blocking) {

@@ -15,13 +15,20 @@
 /* A queued exchange looks at its turn so often while it is parked: the turn may come because a holder died. */
 #define SLICE_NS 50000000ull
 
-struct rate_step pace_turn(const struct account *account, const struct conf *conf, uint64_t now_ns, bool may_wait)
+static struct rate_step ask_turn(uint64_t state, const struct conf *conf, uint64_t now_ns, uint64_t longest_ns)
+{
+    struct rate_step step = rate_step(state, conf, now_ns, longest_ns > 0);
+    step.admitted = step.admitted && step.wait_ns <= longest_ns;
+    return step;
+}
+
+struct rate_step pace_turn(const struct account *account, const struct conf *conf, uint64_t now_ns, uint64_t longest_ns)
 {
     _Atomic uint64_t *state = &seg_row(account->segment, account->row)->rate_ns;
     uint64_t seen = atomic_load(state);
-    struct rate_step step = rate_step(seen, conf, now_ns, may_wait);
+    struct rate_step step = ask_turn(seen, conf, now_ns, longest_ns);
     while (step.admitted && step.next != seen && !atomic_compare_exchange_weak(state, &seen, step.next))
-        step = rate_step(seen, conf, now_ns, may_wait);
+        step = ask_turn(seen, conf, now_ns, longest_ns);
     return step;
 }
 
@@ -67,7 +74,7 @@ static bool wait_turn(struct conn *conn, int fd, bool blocking)
         step = rate_peek(atomic_load(&seg_row(conn->rate_account.segment, conn->rate_account.row)->rate_ns), conf,
                          now_ns, may_wait);
     else if (turn_ns == 0)
-        step = pace_turn(&conn->rate_account, conf, now_ns, may_wait);
+        step = pace_turn(&conn->rate_account, conf, now_ns, may_wait ? UINT64_MAX : 0);
     if (!step.admitted)
         return !refuse(conn, VERDICT_RATE, now_ns);
     if (step.wait_ns == 0)

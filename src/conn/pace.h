@@ -29,8 +29,10 @@ void pace_wrote(struct conn *conn, size_t bytes);
  */
 bool pace_again(struct conn *conn, uint64_t now_ns);
 
-/* pace_turn(account, conf, now_ns, may_wait): one event of a rate limiter, taken if it is admitted. */
+/* pace_turn(account, conf, now_ns, longest_ns): one event of a rate limiter, taken if it is admitted: with a wait of at
+ * most longest_ns and rate.max_wait. */
 struct account;
-struct rate_step pace_turn(const struct account *account, const struct conf *conf, uint64_t now_ns, bool may_wait);
+struct rate_step pace_turn(const struct account *account, const struct conf *conf, uint64_t now_ns,
+                           uint64_t longest_ns);
 
 #endif
