@@ -19,10 +19,16 @@ static const char *name_at(const char *const *names, uint32_t count, uint32_t in
 static const char *reason_of(const struct seg_event *event)
 {
     switch ((enum event_kind)event->kind) {
+    case EVENT_FALLBACK:
+        if (event->reason == VERDICT_ADMIT)
+            return "";
+        /* fall through */
     case EVENT_REJECTED:
         return name_at(verdict_names, VERDICT_COUNT, event->reason);
     case EVENT_FAILED:
         return name_at(observation_names, OBSERVATION_COUNT, event->reason);
+    case EVENT_UNREACHABLE:
+        return "family";
     case EVENT_NONE:
     case EVENT_STATE:
     case EVENT_RECLAIMED:

@@ -24,8 +24,8 @@ static bool is_ours(const struct target *target, uint32_t index)
     if (!rows_ready(row) || strcmp(copy_text(text, sizeof text, row->name, sizeof row->name), target->name) != 0)
         return false;
     if (!target->endpoint)
-        return row->kind == ROW_DESTINATION || row->kind == ROW_ENDPOINT;
-    return row->kind == ROW_ENDPOINT &&
+        return row->kind == ROW_DESTINATION || row->kind == ROW_ENDPOINT || row->kind == ROW_FALLBACK;
+    return (row->kind == ROW_ENDPOINT || row->kind == ROW_FALLBACK) &&
            strcmp(copy_text(text, sizeof text, row->label, sizeof row->label), target->endpoint) == 0;
 }
 

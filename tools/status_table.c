@@ -160,7 +160,7 @@ static void add_row(struct table *table, const struct view *view, const struct v
     int64_t limit = view_limit(view, destination);
     const char *reason = reason_names[row->reason];
     table_cell(table, "%s", destination->name);
-    table_cell(table, "%s", row->endpoint);
+    table_cell(table, row->is_fallback ? "%s fallback" : "%s", row->endpoint);
     table_cell(table, "%s", state_names[row->state]);
     table_cell(table, "%s", *reason ? reason : "-");
     table_cell(table, "%s", view_mode(destination, mode));

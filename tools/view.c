@@ -99,6 +99,10 @@ static void count_entry(struct taking *taking, const struct seg_entry *entry, bo
     uint32_t row = atomic_load_explicit(&entry->row, memory_order_relaxed);
     uint32_t endpoint = atomic_load_explicit(&entry->endpoint, memory_order_relaxed);
     bool whole = is_kind(segment, row, ROW_DESTINATION);
+    if (is_kind(segment, row, ROW_FALLBACK)) { /* apart from its destination */
+        (held ? taking->connections : taking->queued)[row]++;
+        return;
+    }
     uint32_t *count = !held ? taking->queued : whole ? taking->connections : taking->in_flight;
     if (!whole && held &&
         !(is_kind(segment, row, ROW_ACCOUNT) && seg_row(segment, row)->family == ACCOUNT_OF_EXCHANGES))
@@ -149,7 +153,7 @@ static uint32_t collect_endpoints(struct taking *taking, uint32_t parent)
     uint32_t count = 0;
     for (uint32_t i = 0; i < SEG_ROWS; i++) {
         const struct seg_row *row = seg_row(taking->view->segment, i);
-        if (rows_ready(row) && row->kind == ROW_ENDPOINT && row->parent == parent)
+        if (rows_ready(row) && (row->kind == ROW_ENDPOINT || row->kind == ROW_FALLBACK) && row->parent == parent)
             taking->endpoint[count++] = i;
     }
     return count;
@@ -157,7 +161,10 @@ static uint32_t collect_endpoints(struct taking *taking, uint32_t parent)
 
 static int by_endpoint(const void *a, const void *b)
 {
-    return strcmp(((const struct view_row *)a)->endpoint, ((const struct view_row *)b)->endpoint);
+    const struct view_row *left = a, *right = b;
+    if (left->is_fallback != right->is_fallback)
+        return left->is_fallback ? 1 : -1; /* at the end */
+    return strcmp(left->endpoint, right->endpoint);
 }
 
 static void name_whole(struct view_row *row)
@@ -179,7 +186,12 @@ static void fill_rows(struct taking *taking, struct view_destination *destinatio
     name_whole(all);
     for (uint32_t i = 1; i < destination->rows; i++) {
         uint32_t index = taking->endpoint[i - 1];
-        view_row_read(&taking->source, index, own_breaker ? own : index, conf, &destination->row[i], &hists);
+        bool is_fallback = is_kind(taking->view->segment, index, ROW_FALLBACK);
+        struct view_hists apart;
+        memset(&apart, 0, sizeof apart);
+        destination->row[i].is_fallback = is_fallback;
+        view_row_read(&taking->source, index, own_breaker && !is_fallback ? own : index, conf, &destination->row[i],
+                      is_fallback ? &apart : &hists);
     }
     qsort(destination->row + 1, destination->rows - 1, sizeof *destination->row, by_endpoint);
     all->connect = view_latency_of(&hists.connect);

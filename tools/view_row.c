@@ -194,6 +194,8 @@ static void join_breakers(const struct conf *conf, struct view_row *rows, uint32
 
 void view_row_sum(const struct conf *conf, struct view_row *rows, uint32_t count, bool with_breaker)
 {
+    while (count > 1 && rows[count - 1].is_fallback) /* they stand at the end */
+        count--;
     for (uint32_t i = 1; i < count; i++)
         for (uint32_t c = 0; c < SEG_COUNTERS; c++)
             rows[0].counter[c] += rows[i].counter[c];

@@ -26,6 +26,7 @@ struct view_hists {
 
 struct view_row {
     char endpoint[SEG_LABEL];
+    bool is_fallback;         /* a target of the destination's fallback: no part of the sums */
     uint32_t state;           /* enum state, administrative ones included */
     uint32_t reason;          /* enum reason */
     uint32_t connections;     /* of living owners */

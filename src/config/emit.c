@@ -85,8 +85,9 @@ static struct setting *effective_setting(const struct model *model, struct secti
 
 static struct endpoint_source endpoint_source(const struct model *model, struct section *destination)
 {
-    return (struct endpoint_source){effective_setting(model, destination, KEY_endpoints),
-                                    effective_setting(model, destination, KEY_balance)};
+    return (struct endpoint_source){
+        effective_setting(model, destination, KEY_endpoints), effective_setting(model, destination, KEY_balance),
+        effective_setting(model, destination, KEY_fallback), effective_setting(model, destination, KEY_via)};
 }
 
 static int64_t effective_value(const struct model *model, struct section *destination, int key,
@@ -131,10 +132,11 @@ static void name_endpoints(const struct model *model, struct section *section, s
 {
     struct endpoint_source source = endpoint_source(model, section);
     struct rule_endpoint *row = rows + destination->first_endpoint;
-    if (destination->endpoints == 0)
-        return;
-    for (const struct endpoint *at = source.endpoints->endpoints; at; at = at->next, row++)
-        row->text = pool_add(pool, at->text);
+    const struct endpoint *lists[ENDPOINT_LISTS];
+    emit_endpoint_lists(&source, lists);
+    for (int list = 0; list < ENDPOINT_LISTS; list++)
+        for (const struct endpoint *at = lists[list]; at; at = at->next, row++)
+            row->text = pool_add(pool, at->text);
 }
 
 static void emit_destinations(const struct model *model, struct rule_destination *rows, struct pool *pool)
@@ -170,10 +172,22 @@ static void check_lumping(const struct model *model, struct section *section, co
                  format_duration(conf->breaker_window_ns, window, sizeof window), section->name);
 }
 
+/* A relay leads to one far side: there is nothing to choose among. */
+static void check_via(const struct model *model, struct section *section, const struct rule_destination *row)
+{
+    const struct setting *setting = effective_setting(model, section, KEY_via);
+    if (row->via && row->endpoints)
+        report_error(model->errors, setting->origin.place, "via",
+                     "got via and endpoints in [destination %s], want one of them: a relay leads to one far side",
+                     section->name);
+}
+
 static void check_values(const struct model *model, const struct rule_destination *rows)
 {
-    for (struct section *section = model->sections[SECTION_DESTINATION].first; section; section = section->next)
+    for (struct section *section = model->sections[SECTION_DESTINATION].first; section; section = section->next) {
         check_lumping(model, section, &rows[section->index].conf);
+        check_via(model, section, &rows[section->index]);
+    }
 }
 
 static void emit_matches(const struct model *model, struct rule_match *rows, struct pool *pool)

@@ -112,9 +112,16 @@ static bool add_endpoint(struct model *model, const struct endpoint ***next, con
     return true;
 }
 
-static void set_endpoints(struct model *model, struct setting *setting, struct slice value, struct origin origin)
+/* Keys whose value is a list of addresses, and how long it may be. 0: not such a key. */
+static unsigned addresses_max(int key)
 {
-    const char *name = key_info[KEY_endpoints].name;
+    return key == KEY_endpoints ? BALANCE_HOSTS : key == KEY_fallback ? RULES_FALLBACKS : key == KEY_via ? 1 : 0;
+}
+
+static void set_addresses(struct model *model, struct setting *setting, int key, struct slice value,
+                          struct origin origin)
+{
+    const char *name = key_info[key].name;
     const struct endpoint **next = &setting->endpoints;
     struct slice piece;
     unsigned count = 0;
@@ -127,8 +134,10 @@ static void set_endpoints(struct model *model, struct setting *setting, struct s
         struct endpoint_error error;
         if (!endpoint_parse(&model->arena, piece, &parsed, &error)) {
             report_got(model->errors, place_of(origin, error.got), name, error.got, "%s", error.want);
-        } else if (count++ == BALANCE_HOSTS) {
-            report_error(model->errors, place_of(origin, piece), name, "too many, want at most %d", BALANCE_HOSTS);
+        } else if (key != KEY_endpoints && (parsed.rule.weight > 1 || parsed.rule.backup)) {
+            report_got(model->errors, place_of(origin, piece), name, piece, "an address without weight and backup");
+        } else if (count++ == addresses_max(key)) {
+            report_error(model->errors, place_of(origin, piece), name, "too many, want at most %u", addresses_max(key));
             return;
         } else if (!add_endpoint(model, &next, setting, &parsed)) {
             report_got(model->errors, place_of(origin, piece), name, piece, "each endpoint once");
@@ -159,8 +168,8 @@ void model_set(struct model *model, struct section *section, int key, struct sli
     if (!claim(model, &setting->origin, origin, key_info[key].name))
         return;
     setting->text_at = 0;
-    if (key == KEY_endpoints) { /* its quotes keep commas together */
-        set_endpoints(model, setting, value, origin);
+    if (addresses_max(key) > 0) { /* its quotes keep commas together */
+        set_addresses(model, setting, key, value, origin);
         return;
     }
     value = slice_unquote(&model->arena, value);

@@ -28,7 +28,7 @@ struct setting {
     int64_t value;                    /* of all kinds but TEXT */
     const char *text;                 /* of TEXT */
     uint32_t text_at;                 /* the emitter's: where text stands in the pool, 0 = not yet */
-    const struct endpoint *endpoints; /* of `endpoints`: in the order of the text */
+    const struct endpoint *endpoints; /* of `endpoints`, `fallback` and `via`: in the order of the text */
     bool follows;                     /* set to "the value of that key", as the table's default has it */
 };
 

@@ -74,10 +74,10 @@ static bool endpoint_valid(const struct rules *rules, const struct rule_endpoint
 /* The endpoints of a destination, and their sequences. */
 static bool endpoints_valid(const struct rules *rules, const struct rule_destination *row)
 {
-    if (row->endpoints > BALANCE_HOSTS || row->first_endpoint > rules->endpoints ||
-        row->endpoints > rules->endpoints - row->first_endpoint)
+    if (row->endpoints > BALANCE_HOSTS || row->fallbacks > RULES_FALLBACKS || row->via > 1 ||
+        row->first_endpoint > rules->endpoints || rules_places(row) > rules->endpoints - row->first_endpoint)
         return false;
-    for (uint32_t index = 0; index < row->endpoints; index++)
+    for (uint32_t index = 0; index < rules_places(row); index++)
         if (!endpoint_valid(rules, rules_endpoint(rules, row, index)))
             return false;
     for (uint32_t tier = 0; tier < 2; tier++) {
@@ -169,6 +169,18 @@ const struct rule_endpoint *rules_endpoint(const struct rules *rules, const stru
     uint64_t row = (uint64_t)destination->first_endpoint + index;
     return (const struct rule_endpoint *)(const void *)at(rules,
                                                           rules->endpoints_at + row * sizeof(struct rule_endpoint));
+}
+
+const struct rule_endpoint *rules_fallback(const struct rules *rules, const struct rule_destination *destination,
+                                           uint32_t index)
+{
+    return index < destination->fallbacks ? rules_endpoint(rules, destination, destination->endpoints + index) : NULL;
+}
+
+const struct rule_endpoint *rules_via(const struct rules *rules, const struct rule_destination *destination)
+{
+    uint32_t index = destination->endpoints + destination->fallbacks;
+    return destination->via ? rules_endpoint(rules, destination, index) : NULL;
 }
 
 const uint8_t *rules_cycle(const struct rules *rules, const struct rule_destination *destination, uint32_t tier)

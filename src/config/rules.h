@@ -18,7 +18,9 @@
 
 #include "policy/conf.h"
 
-#define RULES_MAGIC 0x53454c55u /* "ULES" */
+#define RULES_MAGIC 0x32454c55u /* "ULE2" */
+
+enum { RULES_FALLBACKS = 16 };
 
 #define RULES_UNIX "unix:" /* how the text of a socket's path begins */
 
@@ -47,7 +49,10 @@ struct rule_destination {
     uint32_t first_endpoint;  /* its index among all */
     uint32_t cycle_at[2];     /* smooth weighted round robin of the primaries and of the backups: in the cycles */
     uint32_t cycle_length[2]; /* at most BALANCE_CYCLE; 0: not written down (policy/balance.h) */
-    struct conf conf;         /* TEXT values are offsets into the string pool */
+    /* What `fallback` and `via` say: these stand behind the endpoints, in this order. */
+    uint32_t fallbacks; /* at most RULES_FALLBACKS */
+    uint32_t via;       /* 1: there is one */
+    struct conf conf;   /* TEXT values are offsets into the string pool */
 };
 
 /* What a pattern names, from the most to the least specific: the order of choice. */
@@ -83,7 +88,7 @@ struct rule_endpoint {
 };
 
 _Static_assert(sizeof(struct rules) == 56, "rules");
-_Static_assert(offsetof(struct rule_destination, conf) == 32, "rule_destination");
+_Static_assert(offsetof(struct rule_destination, conf) == 40, "rule_destination");
 _Static_assert(sizeof(struct rule_endpoint) == 32, "rule_endpoint");
 _Static_assert(sizeof(struct rule_match) == 56, "rule_match");
 
@@ -96,6 +101,15 @@ const struct rule_destination *rules_destination(const struct rules *rules, uint
 const struct rule_match *rules_match(const struct rules *rules, uint32_t index);
 const struct rule_endpoint *rules_endpoint(const struct rules *rules, const struct rule_destination *destination,
                                            uint32_t index);
+/* rules_places(destination): endpoints, fallbacks and via together: rules_endpoint() knows all of them. */
+static inline uint32_t rules_places(const struct rule_destination *destination)
+{
+    return destination->endpoints + destination->fallbacks + destination->via;
+}
+/* rules_fallback(rules, destination, index), rules_via(rules, destination): likewise; NULL when there is none. */
+const struct rule_endpoint *rules_fallback(const struct rules *rules, const struct rule_destination *destination,
+                                           uint32_t index);
+const struct rule_endpoint *rules_via(const struct rules *rules, const struct rule_destination *destination);
 const uint8_t *rules_cycle(const struct rules *rules, const struct rule_destination *destination, uint32_t tier);
 const char *rules_text(const struct rules *rules, int64_t offset);
 

@@ -101,7 +101,7 @@ struct gate admit_gate(const struct attempt *attempt)
     const struct conf *conf = &attempt->destination->conf;
     return (struct gate){
         .segment = &host.segment,
-        .row = conf->breaker_scope == SCOPE_DESTINATION ? attempt->row : attempt->endpoint,
+        .row = conf->breaker_scope == SCOPE_DESTINATION && !attempt->target ? attempt->row : attempt->endpoint,
         .conf = conf,
         .owner = atomic_load(&host.owner),
         .program = host.program,
@@ -192,7 +192,7 @@ static enum verdict take_turn(struct attempt *attempt)
         attempt->turn_ns = due ? 0 : attempt->turn_ns;
         return due ? VERDICT_ADMIT : VERDICT_WAIT;
     }
-    if (attempt->queued || conf->rate_limit <= 0 || (host.disabled & DISABLE_RATE) ||
+    if (attempt->queued || attempt->target || conf->rate_limit <= 0 || (host.disabled & DISABLE_RATE) ||
         conf->rate_unit != RATE_CONNECTIONS ||
         !account_find(conf->rate_per, ACCOUNT_OF_CONNECTIONS, attempt->row, attempt->name, &account))
         return VERDICT_ADMIT;

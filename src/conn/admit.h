@@ -50,7 +50,11 @@ struct attempt {
     uint64_t number;               /* of the pick, over all processes */
     uint64_t tried[4], passed[4];  /* bit i: endpoint i, in this call; in this attempt */
     struct sockaddr_storage asked; /* by the application; addr is where the endpoint is */
-    socklen_t asked_length;
+    socklen_t asked_length;        /* 0: not looked at yet */
+    bool relayed;                  /* addr is that of `via` */
+    /* Fallback (conn/fallback.h): the target where the call is, and the one where it goes next: index + 1, 0 = none. */
+    uint32_t target, next_target;
+    enum verdict verdict; /* why we refused it last */
 };
 
 /* The destination of connections that no rule names and only RESIL_CHAOS strikes. */

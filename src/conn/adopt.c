@@ -34,11 +34,14 @@ static struct conn *open_record(const struct seg_entry *entry, const struct slot
         return NULL;
     uint32_t endpoint = atomic_load(&entry->endpoint);
     conn->cookie = atomic_load(&entry->cookie);
-    conn->row = atomic_load(&entry->row);
+    const struct seg_row *held = seg_row(&host.segment, atomic_load(&entry->row));
+    conn->is_target = held->kind == ROW_FALLBACK;
+    conn->row = conn->is_target && held->parent < SEG_ROWS ? held->parent : atomic_load(&entry->row);
     conn->endpoint = endpoint < SEG_ROWS ? endpoint : conn->row;
     conn->is_unix = seg_row(&host.segment, conn->endpoint)->family == AF_UNIX;
     conn->conf = conf;
-    conn->held[SLOT_CONNECTION] = (struct held){.segment = &host.segment, .row = conn->row, .slot = *slot};
+    conn->held[SLOT_CONNECTION] =
+        (struct held){.segment = &host.segment, .row = atomic_load(&entry->row), .slot = *slot};
     conn->inherited = 1;
     atomic_store(&conn->blocking, !kernel_nonblocking(fd));
     atomic_store(&conn->exchanges, 1);
@@ -91,7 +94,8 @@ static bool adopt_share(const struct slot *slot)
 static bool is_whole(const struct slot *slot)
 {
     uint32_t row = atomic_load(&seg_entry(&host.segment, slot->entry)->row);
-    return row < SEG_ROWS && seg_row(&host.segment, row)->kind == ROW_DESTINATION;
+    uint32_t kind = row < SEG_ROWS ? seg_row(&host.segment, row)->kind : ROW_FREE;
+    return kind == ROW_DESTINATION || kind == ROW_FALLBACK;
 }
 
 static void adopt_each(bool whole)

@@ -12,6 +12,7 @@
 #include "conn/block.h"
 #include "conn/deadline.h"
 #include "conn/exchange.h"
+#include "conn/fallback.h"
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/kernel.h"
@@ -160,13 +161,22 @@ static int refuse_waiting(struct attempt *attempt)
 {
     enum verdict verdict = attempt->turn_ns ? VERDICT_RATE : VERDICT_QUEUE_FULL;
     attempt->refused = true;
+    attempt->verdict = verdict;
     admit_give_back(attempt);
     return admit_refuse(attempt, verdict);
 }
 
+/* A connection that is meant to go through a relay never goes past it. */
+static bool needs_relay(const struct attempt *attempt)
+{
+    return attempt->destination->via > 0 && attempt->destination->conf.mode == MODE_ENFORCE && !attempt->relayed &&
+           !attempt->target;
+}
+
 static int try_connect(struct attempt *attempt)
 {
-    enum verdict verdict = admit_ask(attempt);
+    enum verdict verdict = needs_relay(attempt) && !steer_via(attempt) ? VERDICT_NO_ENDPOINT : admit_ask(attempt);
+    attempt->verdict = verdict;
     attempt->refused = verdict != VERDICT_ADMIT && verdict != VERDICT_WAIT;
     if (attempt->refused)
         return admit_refuse(attempt, verdict);
@@ -178,7 +188,7 @@ static int try_connect(struct attempt *attempt)
         return real.connect(attempt->fd, (const struct sockaddr *)&attempt->addr, attempt->length);
     }
     record_begin(conn, attempt);
-    if (!attempt->blocking && attempt->destination->conf.retry_attempts > 1)
+    if (!attempt->blocking && (attempt->destination->conf.retry_attempts > 1 || fallback_left(attempt)))
         pending_keep(conn, attempt);
     return call(attempt, conn);
 }
@@ -207,9 +217,9 @@ static int first_connect(struct attempt *attempt)
         return real.connect(attempt->fd, (const struct sockaddr *)&attempt->addr, attempt->length);
     int result = try_connect(attempt);
     attempt->error = errno; /* a retry that we refuse ourselves does not hide why the call failed */
-    if (!attempt->blocking)
+    if (!attempt->blocking && !(attempt->refused && fallback_left(attempt)))
         return result;
-    while (result != 0 && retry_next(attempt, attempt->error, &wait_ns)) {
+    while (result != 0 && (attempt->blocking || attempt->refused) && retry_next(attempt, attempt->error, &wait_ns)) {
         inject_sleep((int64_t)wait_ns);
         attempt->now_ns = clock_now_ns();
         retry_count(attempt);

@@ -65,7 +65,7 @@ static enum verdict take(struct attempt *attempt, enum slot_kind kind, struct ac
         .now_ns = attempt->now_ns,
         .end_ns = attempt->end_ns,
         .limit = enforced ? limit : 0,
-        .follows = kind != SLOT_ENDPOINT,
+        .follows = kind != SLOT_ENDPOINT && !attempt->target,
         .may_queue = enforced && limit > 0 && conf->bulkhead_queue > 0,
     };
     if (held->segment)
@@ -101,6 +101,12 @@ enum verdict claim_slots(struct attempt *attempt, bool *waited)
     bool shared = by_connection && conf->bulkhead_per != PER_HOST && limit > 0;
     struct account share;
     enum verdict verdict = VERDICT_ADMIT;
+    if (attempt->target) { /* the destination's limits are about the destination */
+        verdict = take(attempt, SLOT_CONNECTION, endpoint, conf->bulkhead_endpoint_limit, waited);
+        if (*waited)
+            attempt->now_ns = clock_now_ns();
+        return verdict;
+    }
     if ((conf->bulkhead_endpoint_limit > 0 || attempt->steered) && attempt->endpoint != attempt->row)
         verdict = take(attempt, SLOT_ENDPOINT, endpoint, conf->bulkhead_endpoint_limit, waited);
     if (verdict == VERDICT_ADMIT && shared &&

@@ -53,6 +53,8 @@ struct conn {
     bool is_unix;
     uint32_t row; /* the destination's */
     uint32_t endpoint;
+    bool is_target; /* endpoint is that of a fallback's target */
+    bool relayed;   /* through `via`: that it is connected says nothing of the far side */
     const struct conf *conf;
     bool listens; /* the server may speak first: a wait for its first byte is to be noticed; by record_begin() */
     struct sockaddr_storage asked; /* where the application wanted to go; asked_length 0: it is there */

@@ -94,7 +94,8 @@ void load_refresh(void)
             memset((uint8_t *)block + rows_at, 0xff, rules->destinations * sizeof(uint32_t)); /* ROW_NONE */
             for (uint32_t i = 0; i < rules->destinations; i++) {
                 const struct rule_destination *destination = rules_destination(rules, i);
-                memset((void *)host_endpoint_rows(rules, destination), 0xff, destination->endpoints * sizeof(uint32_t));
+                memset((void *)host_endpoint_rows(rules, destination), 0xff,
+                       rules_places(destination) * sizeof(uint32_t));
             }
             atomic_store_explicit(&host.rules, rules, memory_order_release);
             atomic_store_explicit(&host.rules_generation, generation, memory_order_release);

@@ -10,7 +10,7 @@
 
 struct gate observe_gate(const struct conn *conn)
 {
-    bool whole = conn->conf->breaker_scope == SCOPE_DESTINATION;
+    bool whole = conn->conf->breaker_scope == SCOPE_DESTINATION && !conn->is_target;
     return (struct gate){
         .segment = &host.segment,
         .row = whole ? conn->row : conn->endpoint,

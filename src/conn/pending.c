@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "conn/deadline.h"
+#include "conn/fallback.h"
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/kernel.h"
@@ -121,9 +122,33 @@ bool pending_retry(struct conn *conn, int fd, int error, enum observation seen)
     record_keep(conn, call);
     slots_release_all(conn->held);
     retry_count(call);
+    conn->end_ns = call->end_ns;
     kernel_take_error(fd);
     kernel_disconnect(fd);
     atomic_store(&conn->deadline_ns, conn->end_ns);
+    atomic_store_explicit(&conn->pending, PENDING_WAITING, memory_order_release);
+    return true;
+}
+
+bool pending_overdue(struct conn *conn, int fd)
+{
+    struct attempt *call = &conn->call;
+    uint64_t now_ns = clock_now_ns();
+    if (!atomic_load(&conn->has_call) || !fallback_left(call))
+        return false;
+    if (!claim(conn, PENDING_WAITING))
+        return pending_retry(conn, fd, ETIMEDOUT, OBSERVATION_CONNECT_TIMEOUT);
+    call->now_ns = now_ns;
+    call->refused = false;
+    if (!fallback_next(call, ETIMEDOUT)) {
+        atomic_store(&conn->pending, PENDING_WAITING);
+        return false;
+    }
+    slots_release_all(call->held); /* its place in a queue */
+    fallback_begin(call);
+    conn->end_ns = call->end_ns;
+    atomic_store(&conn->deadline_ns, conn->end_ns);
+    park_prolong(conn, now_ns);
     atomic_store_explicit(&conn->pending, PENDING_WAITING, memory_order_release);
     return true;
 }
@@ -154,7 +179,8 @@ bool pending_failed(struct conn *conn, int fd)
     case KERNEL_CLOSED:
         break;
     }
-    if (conn->call.retries + 1 >= (uint64_t)conn->conf->retry_attempts || park_is_shared(conn)) {
+    bool last = conn->call.target || conn->call.retries + 1 >= (uint64_t)conn->conf->retry_attempts;
+    if ((last && !fallback_left(&conn->call)) || park_is_shared(conn)) {
         pending_end(conn, false); /* from here on the application knows */
         return false;
     }
@@ -209,6 +235,24 @@ static bool begin_attempt(struct conn *conn, int fd)
     return false;
 }
 
+/* A refused call goes on at its fallback, if that takes it. */
+static enum verdict ask_on(struct attempt *call)
+{
+    uint64_t wait_ns;
+    enum verdict verdict = admit_ask(call);
+    while (verdict != VERDICT_ADMIT && verdict != VERDICT_WAIT) {
+        call->refused = true;
+        call->verdict = verdict;
+        if (!fallback_left(call) || !retry_next(call, call->error, &wait_ns))
+            break;
+        admit_error(call, verdict); /* the refusal is told all the same */
+        retry_count(call);
+        verdict = admit_ask(call);
+    }
+    call->refused = false;
+    return verdict;
+}
+
 bool pending_due(struct conn *conn, uint64_t now_ns)
 {
     int saved = errno;
@@ -222,7 +266,8 @@ bool pending_due(struct conn *conn, uint64_t now_ns)
         atomic_store(&conn->pending, PENDING_NONE); /* closed behind our back */
         return false;
     }
-    enum verdict verdict = admit_ask(call);
+    enum verdict verdict = ask_on(call);
+    conn->end_ns = call->end_ns;
     if (verdict == VERDICT_WAIT) {
         park_prolong(conn, call->wait_until_ns);
         atomic_store_explicit(&conn->pending, PENDING_WAITING, memory_order_release);

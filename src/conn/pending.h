@@ -24,6 +24,9 @@ bool pending_wait(struct attempt *attempt);
  * application need not hear of it. False: the failure is the application's, and the call is over. */
 bool pending_retry(struct conn *conn, int fd, int error, enum observation seen);
 
+/* pending_overdue(conn, fd): timeout.total is over, wherever the call is: whether it goes on at a fallback. */
+bool pending_overdue(struct conn *conn, int fd);
+
 /* pending_failed(conn, fd): the descriptor has an event: whether it is that of an attempt which failed and is followed
  * by another one; then nobody must see it. */
 bool pending_failed(struct conn *conn, int fd);

@@ -16,11 +16,12 @@
 
 static void draw_faults(struct conn *conn, const struct attempt *attempt)
 {
-    bool named = attempt->rules && attempt->destination != &admit_chaos_destination;
+    /* The destination's own faults are not its fallback's: that is how a fallback is tried out. */
+    bool named = attempt->rules && attempt->destination != &admit_chaos_destination && !attempt->target;
     const char *spec = named ? rules_text(attempt->rules, attempt->destination->conf.chaos) : "";
     if ((host.disabled & DISABLE_CHAOS) || strcmp(spec, "deny") == 0)
         return;
-    inject_draw(conn, &host.faults, attempt->name);
+    inject_draw(conn, &host.faults, attempt->target ? "" : attempt->name);
     const struct faults *faults = *spec && !conn->struck ? host_rule_faults(attempt->rules, attempt->index) : NULL;
     if (faults)
         inject_draw(conn, faults, attempt->name);
@@ -31,6 +32,14 @@ void record_draw(struct conn *conn, const struct attempt *attempt)
     conn->ordinal = atomic_fetch_add(&host.ordinal, 1);
     conn->struck = 0;
     draw_faults(conn, attempt);
+}
+
+static void keep_asked(struct conn *conn, const struct attempt *attempt)
+{
+    conn->is_target = attempt->target > 0;
+    conn->relayed = attempt->relayed;
+    conn->asked_length = attempt->steered || conn->relayed || conn->is_target ? attempt->asked_length : 0;
+    memcpy(&conn->asked, &attempt->asked, conn->asked_length);
 }
 
 struct conn *record_new(const struct attempt *attempt)
@@ -45,8 +54,7 @@ struct conn *record_new(const struct attempt *attempt)
     conn->cookie = attempt->cookie;
     conn->end_ns = attempt->end_ns;
     conn->is_unix = attempt->to.family == AF_UNIX;
-    conn->asked_length = attempt->steered ? attempt->asked_length : 0;
-    memcpy(&conn->asked, &attempt->asked, conn->asked_length);
+    keep_asked(conn, attempt);
     conn->row = attempt->row;
     conn->endpoint = attempt->endpoint;
     conn->conf = &attempt->destination->conf;
@@ -56,7 +64,8 @@ struct conn *record_new(const struct attempt *attempt)
     atomic_store(&conn->blocking, attempt->blocking);
     atomic_store(&conn->started_ns, attempt->now_ns);
     atomic_store(&conn->state, CONN_CONNECTING);
-    pace_open(conn, attempt->name);
+    if (!attempt->target)
+        pace_open(conn, attempt->name);
     draw_faults(conn, attempt);
     deadline_note(conn->conf);
     return conn;
@@ -75,6 +84,10 @@ void record_begin(struct conn *conn, struct attempt *attempt)
     memcpy(conn->held, attempt->held, sizeof conn->held);
     memset(attempt->held, 0, sizeof attempt->held);
     conn->endpoint = attempt->endpoint;
+    conn->end_ns = attempt->end_ns;
+    keep_asked(conn, attempt);
+    if (attempt->target)
+        conn->paced = 0;
     set_listens(conn, exchange_may_be_greeted(conn));
     conn->admission = attempt->admission;
     attempt->admission.lease = 0;

@@ -31,7 +31,8 @@ void replay_start(struct conn *conn, const struct attempt *attempt)
         return;
     conn->call = *attempt;
     memset(conn->call.held, 0, sizeof conn->call.held);
-    conn->call.end_ns = 0;      /* timeout.total was the connect's */
+    conn->call.next_target = attempt->destination->fallbacks + 1; /* to where the connection is, and nowhere else */
+    conn->call.end_ns = 0;                                        /* timeout.total was the connect's */
     conn->call.steered = false; /* to the same endpoint: its slot is held, so it is a repetition with a back-off */
     atomic_fetch_or(&conn->curious, CURIOUS_REPLAY);
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/prng.h"
+#include "conn/fallback.h"
 #include "conn/host.h"
 #include "conn/steer.h"
 #include "policy/classify.h"
@@ -68,7 +69,10 @@ static bool wanted(const struct attempt *attempt, int error)
 
 bool retry_next(struct attempt *attempt, int error, uint64_t *wait_ns)
 {
-    return wanted(attempt, error) && retry_may(attempt, wait_ns);
+    if (!attempt->target && wanted(attempt, error) && retry_may(attempt, wait_ns))
+        return true;
+    *wait_ns = 0;
+    return fallback_next(attempt, error);
 }
 
 bool retry_may(struct attempt *attempt, uint64_t *wait_ns)
@@ -92,12 +96,18 @@ bool retry_may(struct attempt *attempt, uint64_t *wait_ns)
 
 void retry_count(struct attempt *attempt)
 {
+    if (fallback_is_due(attempt)) {
+        fallback_begin(attempt);
+        return;
+    }
     attempt->retries++;
     count(attempt, COUNTER_retries);
 }
 
 void retry_ended(const struct attempt *attempt, bool ok)
 {
+    if (attempt->target)
+        return; /* the destination's own end was told when the call left it */
     if (attempt->retries > 0 || (!ok && attempt->destination->conf.retry_attempts > 1 && !attempt->refused))
         count(attempt, ok ? COUNTER_retries_ok : COUNTER_retries_exhausted);
 }

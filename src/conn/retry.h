@@ -12,7 +12,8 @@
 void retry_count_call(const struct attempt *attempt);
 
 /* retry_next(attempt, error, wait_ns): the attempt failed with error: whether another one follows, after *wait_ns.
- * retry_count() then counts it. */
+ * retry_count() then counts it. When there is none left, the call may go on at a fallback: then retry_count() aims it
+ * there (conn/fallback.h). */
 bool retry_next(struct attempt *attempt, int error, uint64_t *wait_ns);
 /* retry_may(): the same whatever the failure was: attempts, time and budget alone. */
 bool retry_may(struct attempt *attempt, uint64_t *wait_ns);

@@ -15,6 +15,8 @@ void sample_learn(const struct conn *conn, enum observation observation, uint64_
 static inline void sample_take(const struct conn *conn, enum observation observation, uint64_t now_ns)
 {
     const struct conf *conf = conn->conf;
+    if (__builtin_expect(conn->is_target, 0))
+        return; /* says nothing of the destination */
     bool of_connect = observation == OBSERVATION_CONNECTED || observation == OBSERVATION_CONNECT_TIMEOUT;
     if (of_connect ? learn_key(conf, LEARN_CONNECT) != CONF_OFF : timeout_is_auto(conf->timeout_response_ns))
         sample_learn(conn, observation, now_ns);

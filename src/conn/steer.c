@@ -60,15 +60,22 @@ static uint32_t reach_of(int fd, int domain)
     return option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0 ? REACH_V4 | REACH_V6 : REACH_V6;
 }
 
-void steer_begin(struct attempt *attempt)
+bool steer_know(struct attempt *attempt)
 {
+    if (attempt->asked_length > 0)
+        return true;
     int domain = option(attempt->fd, SOL_SOCKET, SO_DOMAIN);
-    attempt->steered = domain == attempt->addr.ss_family;
-    if (!attempt->steered)
-        return;
+    if (domain != attempt->addr.ss_family)
+        return false;
     attempt->asked = attempt->addr;
     attempt->asked_length = attempt->length;
     attempt->reach = reach_of(attempt->fd, domain);
+    return true;
+}
+
+void steer_begin(struct attempt *attempt)
+{
+    attempt->steered = steer_know(attempt);
     attempt->picked = BALANCE_HOSTS;
 }
 
@@ -94,7 +101,7 @@ static void set_bit(uint64_t *bits, uint32_t index)
     bits[index / 64] |= 1ull << index % 64;
 }
 
-static uint32_t endpoint_row(const struct attempt *attempt, uint32_t index)
+uint32_t steer_row(const struct attempt *attempt, uint32_t index)
 {
     _Atomic uint32_t *known = host_endpoint_rows(attempt->rules, attempt->destination) + index;
     uint32_t row = atomic_load_explicit(known, memory_order_relaxed);
@@ -102,7 +109,7 @@ static uint32_t endpoint_row(const struct attempt *attempt, uint32_t index)
         return row;
     const struct rule_endpoint *endpoint = rules_endpoint(attempt->rules, attempt->destination, index);
     struct row_key key = {
-        .kind = ROW_ENDPOINT,
+        .kind = index < attempt->destination->endpoints ? ROW_ENDPOINT : ROW_FALLBACK,
         .parent = attempt->row,
         .family = endpoint->family,
         .port = endpoint->port,
@@ -149,13 +156,18 @@ static uint64_t load_of(const struct conf *conf, const struct seg_row *row, uint
     return balance_cost(balance_ewma_ns(word, now_ns), connections);
 }
 
+bool steer_reaches(const struct attempt *attempt, const struct rule_endpoint *place)
+{
+    return (attempt->reach & reach_needed(place->family)) != 0;
+}
+
 static void look(const struct attempt *attempt, struct balance_host *all)
 {
     const struct conf *conf = &attempt->destination->conf;
     rules_hosts(attempt->rules, attempt->destination, all);
     for (uint32_t i = 0; i < attempt->destination->endpoints; i++) {
         uint8_t family = rules_endpoint(attempt->rules, attempt->destination, i)->family;
-        const struct seg_row *row = seg_row(&host.segment, endpoint_row(attempt, i));
+        const struct seg_row *row = seg_row(&host.segment, steer_row(attempt, i));
         struct balance_host *one = &all[i];
         if (!(attempt->reach & reach_needed(family))) {
             one->state = BALANCE_OUT;
@@ -197,7 +209,7 @@ static uint32_t kept_endpoint(const struct attempt *attempt)
     if (word >> 32 != atomic_load_explicit(&host.pid, memory_order_relaxed))
         return BALANCE_HOSTS;
     for (uint32_t i = 0; i < attempt->destination->endpoints; i++)
-        if (endpoint_row(attempt, i) == (uint32_t)word - 1)
+        if (steer_row(attempt, i) == (uint32_t)word - 1)
             return i;
     return BALANCE_HOSTS;
 }
@@ -274,17 +286,38 @@ static void aim_unix(struct attempt *attempt, const char *path)
     attempt->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes + (path[0] != '@'));
 }
 
+static void aim_at(struct attempt *attempt, const struct rule_endpoint *place)
+{
+    if (place->family == AF_UNIX)
+        aim_unix(attempt, rules_text(attempt->rules, place->text) + strlen(RULES_UNIX));
+    else
+        aim_inet(attempt, place);
+    address_read(&attempt->to, (const struct sockaddr *)&attempt->addr, attempt->length);
+}
+
 static void aim(struct attempt *attempt, const struct balance_choice *choice)
 {
-    const struct rule_endpoint *endpoint = rules_endpoint(attempt->rules, attempt->destination, choice->index);
     attempt->picked = choice->index;
     attempt->insist = choice->insist;
-    attempt->endpoint = endpoint_row(attempt, choice->index);
-    if (endpoint->family == AF_UNIX)
-        aim_unix(attempt, rules_text(attempt->rules, endpoint->text) + strlen(RULES_UNIX));
-    else
-        aim_inet(attempt, endpoint);
-    address_read(&attempt->to, (const struct sockaddr *)&attempt->addr, attempt->length);
+    attempt->endpoint = steer_row(attempt, choice->index);
+    aim_at(attempt, rules_endpoint(attempt->rules, attempt->destination, choice->index));
+}
+
+void steer_to(struct attempt *attempt, uint32_t index)
+{
+    attempt->steered = attempt->relayed = false;
+    attempt->endpoint = steer_row(attempt, index);
+    aim_at(attempt, rules_endpoint(attempt->rules, attempt->destination, index));
+}
+
+bool steer_via(struct attempt *attempt)
+{
+    const struct rule_endpoint *relay = rules_via(attempt->rules, attempt->destination);
+    if (!steer_know(attempt) || !steer_reaches(attempt, relay))
+        return false;
+    attempt->relayed = true;
+    aim_at(attempt, relay);
+    return true;
 }
 
 enum verdict steer_pick(struct attempt *attempt)

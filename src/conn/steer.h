@@ -20,6 +20,20 @@ bool steer_wanted(const struct rule_destination *destination);
  * the kernel will refuse for its address family is not steered. A few system calls. */
 void steer_begin(struct attempt *attempt);
 
+/* steer_know(attempt): notes what the socket can reach, and what was asked, unless that is known. False when the kernel
+ * will refuse the address for its family. steer_reaches(attempt, place): then, whether it can connect there. */
+bool steer_know(struct attempt *attempt);
+bool steer_reaches(const struct attempt *attempt, const struct rule_endpoint *place);
+
+/* steer_to(attempt, index): aims at a place of the destination (rules_endpoint()), whose row becomes the attempt's.
+ * steer_row(attempt, index): that row. */
+void steer_to(struct attempt *attempt, uint32_t index);
+uint32_t steer_row(const struct attempt *attempt, uint32_t index);
+
+/* steer_via(attempt): before the first attempt at a destination with `via`: the kernel's address becomes the relay's;
+ * rows, breaker and timeouts stay those of what was asked. False when the socket cannot reach it. */
+bool steer_via(struct attempt *attempt);
+
 /* steer_pick(attempt): picks the endpoint of the next attempt: fills attempt->to, endpoint, addr and insist. ADMIT,
  * or why there is none: BREAKER_OPEN, NO_ENDPOINT. */
 enum verdict steer_pick(struct attempt *attempt);

@@ -50,7 +50,7 @@ void track_connected(struct conn *conn, uint64_t now_ns)
     sample_take(conn, OBSERVATION_CONNECTED, now_ns);
     /* Otherwise the first exchange decides, or the close of a connection that never had one. */
     if (conn->conf->breaker_success_on == SUCCESS_ON_CONNECT || conn->conf->first_byte == FIRST_BYTE_NONE)
-        observe_tell(conn, OUTCOME_SUCCESS, now_ns);
+        observe_tell(conn, conn->relayed ? OUTCOME_IGNORED : OUTCOME_SUCCESS, now_ns);
 }
 
 void track_cancelled(struct conn *conn)
@@ -134,8 +134,9 @@ static void poison(struct conn *conn, enum conn_state state, int fd, uint64_t no
     if (state == CONN_CONNECTING && pending_is_busy(conn))
         return;
     bool reset = atomic_exchange(&conn->reset_due, 0);
-    if (state == CONN_CONNECTING && !reset && (conn->end_ns == 0 || now_ns < conn->end_ns) &&
-        pending_retry(conn, fd, ETIMEDOUT, OBSERVATION_CONNECT_TIMEOUT))
+    bool in_time = conn->end_ns == 0 || now_ns < conn->end_ns;
+    if (state == CONN_CONNECTING && !reset &&
+        (in_time ? pending_retry(conn, fd, ETIMEDOUT, OBSERVATION_CONNECT_TIMEOUT) : pending_overdue(conn, fd)))
         return;
     if (state == CONN_CONNECTING)
         pending_end(conn, false);
@@ -218,7 +219,8 @@ static void abandon(struct conn *conn, uint64_t now_ns)
         observe(conn, OBSERVATION_CANCELLED, now_ns);
         break;
     case CONN_FRESH:
-        observe_tell(conn, OUTCOME_SUCCESS, now_ns); /* connecting was all that was wanted */
+        /* Connecting was all that was wanted. A relay connects whatever the far side does. */
+        observe_tell(conn, conn->relayed ? OUTCOME_IGNORED : OUTCOME_SUCCESS, now_ns);
         break;
     case CONN_WAITING:
         observe(conn, given_up(conn, age_ns, now_ns), now_ns);

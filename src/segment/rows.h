@@ -15,7 +15,7 @@
 #define ROW_NONE UINT32_MAX
 
 struct row_key {
-    uint32_t kind;   /* ROW_DESTINATION, ROW_ENDPOINT or ROW_ACCOUNT */
+    uint32_t kind;   /* ROW_DESTINATION, ROW_ENDPOINT, ROW_ACCOUNT or ROW_FALLBACK */
     uint32_t parent; /* of the others: the row of their destination */
     uint16_t family; /* of an endpoint; what an account counts */
     uint16_t port;

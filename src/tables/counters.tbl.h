@@ -42,4 +42,5 @@ COUNTER(reclaimed, "", "slots and leases taken back from processes that died")
 COUNTER(bytes_out, "bytes", "bytes that the application wrote")
 COUNTER(bytes_in, "bytes", "bytes that the application read")
 COUNTER(rejected_no_endpoint, "", "calls refused because the socket can reach none of the endpoints")
+COUNTER(fallbacks, "", "connect calls that went on to a fallback")
 #undef COUNTER

@@ -10,4 +10,6 @@ EVENT(CONFIG_ERROR, "config_error", LIFE)
 EVENT(RESET, "reset", LIFE)
 EVENT(FAILED, "failed", REFUSAL)
 EVENT(AGENT, "agent", LIFE)
+EVENT(FALLBACK, "fallback", REFUSAL)
+EVENT(UNREACHABLE, "unreachable", REFUSAL)
 #undef EVENT

@@ -146,4 +146,8 @@ KEY(peername, "peername", WORD, "asked", "", "", "asked real",
     "what getpeername() answers: the address that the program asked for, or the endpoint's")
 KEY(io_uring, "io_uring", WORD, "allow", "", "", "allow deny",
     "what io_uring_setup() by syscall() answers the whole process: deny is ENOSYS")
+KEY(fallback, "fallback", TEXT, "", "", "", "", "addresses tried one after the other when a call has failed")
+KEY(fallback_on, "fallback.on", SET, "open failure overflow timeout", "", "", "none open failure overflow timeout",
+    "what sends a call on to its fallback")
+KEY(via, "via", TEXT, "", "", "", "", "the local relay, such as a TLS terminator, that every connection goes through")
 #undef KEY
