@@ -13,7 +13,8 @@ from servers import HOST
 
 # What the library adds to one connection, at most. The README has the same table ("What it costs").
 EXTRA = {"getsockopt SO_PROTOCOL": 1, "getsockopt SO_DOMAIN": 1, "getsockopt SO_COOKIE": 2, "getsockopt TCP_INFO": 3, "ioctl FIONREAD": 1}
-# How often a program looks for bytes depends on how they arrive.
+# How often a program looks for bytes, and whether it has to wait for them at all, depends on how they arrive. It does
+# not spin for them.
 BY_CHANCE = {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "recvfrom", "recvmsg"}
 NAMES = [name for name in ("curl", "wget", "nc.openbsd", "nc.traditional", "perl", "python-http.client", "python-select",
                            "python-poll", "python-epoll", "lua", "ruby", "redis-cli", "psql") if name in grid.BY_ROW]
@@ -55,7 +56,7 @@ def test_extra_calls(resil, park, name):
     for call in sorted(set(native) | set(ours)):
         added = ours[call] - native[call]
         if call in BY_CHANCE:
-            assert (native[call] > 0) == (ours[call] > 0), call
+            assert ours[call] <= 2 * native[call] + 10, call
         elif call in EXTRA:
             assert 0 <= added <= EXTRA[call], f"{call}: {added} more"
         else:

@@ -36,6 +36,7 @@ FIELD(seg_header, file_mtime_ns, U64)
 FIELD(seg_header, file_bytes, U64)
 FIELD(seg_header, config_path, TEXT)
 FIELD(seg_header, config_error, TEXT)
+FIELD(seg_header, agent, X64)
 FIELD(seg_header, rings, U64)
 FIELD(seg_header, rings_denied, U64)
 
