@@ -26,6 +26,8 @@ COMMAND("doctor", command_doctor, "[--json] CMD [ARGS...] or PID",
         "tell whether the library reaches a program or a process, and what share of its bytes the hooks saw")
 COMMAND("reset", command_reset, "DEST[/ENDPOINT] [SEGMENT]",
         "close the breakers of a destination or of one endpoint, clear their counts and forced states")
+COMMAND("reload", command_reload, "[FILE] [--rules TEXT] [--json] [SEGMENT]",
+        "load the configuration anew into a segment that programs use; a bad file changes nothing")
 COMMAND("gc", command_gc, "[--remove] [--json] [SEGMENT]",
         "take back what dead processes left in the segment; with --remove, delete a segment that nobody uses")
 COMMAND("agent", command_agent, "[-c FILE] [SEGMENT]",

@@ -27,7 +27,7 @@ struct taking {
     uint32_t endpoint[SEG_ROWS]; /* rows of the endpoints of the destination at hand */
 };
 
-static bool file_changed(const struct view *view, const struct seg_header *header)
+static bool file_changed(const struct view *view, uint64_t loaded_mtime_ns, uint64_t loaded_bytes)
 {
     struct stat st;
     /* A relative path was relative to somebody else's directory. */
@@ -36,7 +36,22 @@ static bool file_changed(const struct view *view, const struct seg_header *heade
     if (stat(view->config_path, &st) != 0)
         return true;
     uint64_t mtime_ns = (uint64_t)st.st_mtim.tv_sec * (uint64_t)NS_PER_S + (uint64_t)st.st_mtim.tv_nsec;
-    return mtime_ns != header->file_mtime_ns || (uint64_t)st.st_size != header->file_bytes;
+    return mtime_ns != loaded_mtime_ns || (uint64_t)st.st_size != loaded_bytes;
+}
+
+/* The block that came with the rules knows where they came from; the header's words are written after them. */
+static void read_origin(struct view *view)
+{
+    const struct seg_header *header = seg_header(view->segment);
+    const struct live *live = view->live;
+    if (!live) {
+        view->file_changed = file_changed(view, header->file_mtime_ns, header->file_bytes);
+        return;
+    }
+    copy_text(view->config_path, sizeof view->config_path, live_text(live, live->config_path), SEGMENT_PATH);
+    view->loaded_wall_ns = live->loaded_wall_ns;
+    view->loaded_pid = live->loaded_pid;
+    view->file_changed = file_changed(view, live->file_mtime_ns, live->file_bytes);
 }
 
 static void read_header(struct view *view)
@@ -57,7 +72,6 @@ static void read_header(struct view *view)
     view->off_for_ns = view->off && off_until_ns ? off_until_ns - view->now_ns : 0;
     copy_text(view->config_path, sizeof view->config_path, header->config_path, sizeof header->config_path);
     copy_text(view->config_error, sizeof view->config_error, header->config_error, sizeof header->config_error);
-    view->file_changed = file_changed(view, header);
 }
 
 static void read_directory(struct view *view)
@@ -71,18 +85,27 @@ static void read_directory(struct view *view)
     }
 }
 
-struct rules *view_rules(const struct segment *segment)
+struct rules *view_published(const struct segment *segment, const struct live **live)
 {
     uint64_t generation;
     size_t bytes = publish_size(segment);
+    *live = NULL;
     if (bytes == 0)
         return NULL;
     void *block = take_memory(bytes, 1);
     size_t copied = publish_copy(segment, block, bytes, &generation);
-    if (copied && rules_valid(block, copied))
+    if (copied && rules_valid(block, copied)) {
+        *live = live_find(block, copied);
         return block;
+    }
     free(block);
     return NULL;
+}
+
+struct rules *view_rules(const struct segment *segment)
+{
+    const struct live *live;
+    return view_published(segment, &live);
 }
 
 /* Whether the row stands at `index` and is one of these. */
@@ -224,9 +247,11 @@ static void read_destinations(struct taking *taking)
     uint32_t configured = view->rules ? view->rules->destinations : 0;
     view->destination = take_memory((size_t)configured + SEG_ROWS, sizeof *view->destination);
     for (uint32_t i = 0; i < configured; i++) {
-        const struct rule_destination *rule = rules_destination(view->rules, i);
-        const char *name = rules_text(view->rules, rule->name);
-        const char *chaos = rules_text(view->rules, rule->conf.chaos);
+        int row = live_row(view->live, i, view->now_ns);
+        const struct rules *rules = row < 0 ? view->rules : live_rules(view->live);
+        const struct rule_destination *rule = rules_destination(rules, row < 0 ? i : (uint32_t)row);
+        const char *name = rules_text(rules, rule->name);
+        const char *chaos = rules_text(rules, rule->conf.chaos);
         add_destination(taking, name, &rule->conf, strcmp(chaos, "deny") == 0 ? "" : chaos, find_row(taking, name));
     }
     for (uint32_t i = 0; i < SEG_ROWS; i++) {
@@ -274,7 +299,8 @@ struct view *view_take(const struct segment *segment)
     read_header(view);
     view->processes = liveness_count(&taking->liveness);
     read_directory(view);
-    view->rules = view_rules(segment);
+    view->rules = view_published(segment, &view->live);
+    read_origin(view);
     read_ledger(taking);
     read_destinations(taking);
     read_unmatched(view);

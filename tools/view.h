@@ -7,14 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/rules.h"
+#include "config/live.h"
 #include "segment/segment.h"
 #include "tables/enums.h"
 #include "view_row.h"
 
 struct view_destination {
     char name[SEG_NAME];
-    const struct conf *conf; /* in view.rules; NULL: the current rules do not have it */
+    const struct conf *conf; /* as it is now, in view.rules or what is laid over them; NULL: the rules do not have it */
     const char *chaos;       /* its `chaos =', "" when there is none */
     uint32_t seg_row;        /* ROW_NONE: not a single call yet */
     struct view_row *row;    /* the first is "*", the others its endpoints by name */
@@ -39,7 +39,8 @@ struct view {
     char config_error[1024];             /* "" when good */
     char counter_name[SEG_COUNTERS][32]; /* "" from the first place without a name on */
     uint32_t counters;
-    struct rules *rules; /* a valid copy, or NULL */
+    struct rules *rules;     /* a valid copy, or NULL */
+    const struct live *live; /* what is laid over them, in the same memory; NULL: nothing */
     struct view_destination *destination;
     uint32_t destinations;
     struct view_unmatched unmatched[SEG_UNMATCHED]; /* the most frequent first */
@@ -63,7 +64,9 @@ int64_t view_limit(const struct view *view, const struct view_destination *desti
 enum { VIEW_MODE = 16 };
 const char *view_mode(const struct view_destination *destination, char *out);
 
-/* view_rules(segment): a valid copy of the published rules for free(), or NULL. */
+/* view_rules(segment): a valid copy of the published rules for free(), or NULL. view_published(segment, live): the
+ * same, and what is laid over them; *live may be NULL. */
 struct rules *view_rules(const struct segment *segment);
+struct rules *view_published(const struct segment *segment, const struct live **live);
 
 #endif

@@ -47,6 +47,12 @@ static struct section *add_section(struct model *model, enum section_kind kind, 
     return section;
 }
 
+struct section *model_add(struct model *model, enum section_kind kind, const char *name, struct origin origin)
+{
+    struct section *section = add_section(model, kind, (struct slice){name, strlen(name), 1}, origin);
+    return section == &model->scratch ? NULL : section;
+}
+
 struct section *model_open(struct model *model, enum section_kind kind, struct slice name, struct origin origin)
 {
     static const uint32_t limits[SECTION_KINDS] = {1, PRESETS_MAX, DESTINATIONS_MAX};

@@ -73,6 +73,9 @@ struct section *model_section(const struct model *model, enum section_kind kind,
  * to amend, or the scratch section after reporting an error. Never NULL. */
 struct section *model_open(struct model *model, enum section_kind kind, struct slice name, struct origin origin);
 
+/* model_add(model, kind, name, origin): a further section, whatever its name; NULL without memory. */
+struct section *model_add(struct model *model, enum section_kind kind, const char *name, struct origin origin);
+
 /* model_set(model, section, key, value, origin): what `key = value` says; reports errors. */
 void model_set(struct model *model, struct section *section, int key, struct slice value, struct origin origin);
 

@@ -82,6 +82,7 @@ bool admit_find(struct attempt *attempt)
     int index = attempt->rules ? rules_find(attempt->rules, &query, NULL) : -1;
     if (index >= 0) {
         attempt->index = (uint32_t)index;
+        attempt->rules = host_effective(attempt->rules, &attempt->index, attempt->now_ns);
         attempt->destination = rules_destination(attempt->rules, attempt->index);
         attempt->name = rules_text(attempt->rules, attempt->destination->name);
         return attempt->destination->conf.mode != MODE_OFF && find_rows(attempt);

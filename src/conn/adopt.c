@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "conn/block.h"
 #include "conn/deadline.h"
 #include "conn/host.h"
@@ -19,8 +20,11 @@ static const struct conf *conf_of_row(uint32_t row)
     for (uint32_t i = 0; rules && row < SEG_ROWS && i < rules->destinations; i++) {
         const struct rule_destination *destination = rules_destination(rules, i);
         const char *name = seg_row(&host.segment, row)->name;
-        if (strncmp(rules_text(rules, destination->name), name, SEG_NAME) == 0)
-            return destination->conf.mode == MODE_OFF ? NULL : &destination->conf;
+        if (strncmp(rules_text(rules, destination->name), name, SEG_NAME) != 0)
+            continue;
+        rules = host_effective(rules, &i, clock_now_ns());
+        destination = rules_destination(rules, i);
+        return destination->conf.mode == MODE_OFF ? NULL : &destination->conf;
     }
     return NULL;
 }

@@ -323,6 +323,45 @@ const struct rules *host_rules(void)
     return atomic_load_explicit(&host.rules, memory_order_acquire);
 }
 
+const struct live *host_live(const struct rules *rules)
+{
+    return ((const struct rules_copy *)(const void *)rules - 1)->live;
+}
+
+const struct rules *host_effective(const struct rules *rules, uint32_t *destination, uint64_t now_ns)
+{
+    const struct live *live = host_live(rules);
+    int row = live_row(live, *destination, now_ns);
+    if (row < 0)
+        return rules;
+    *destination = (uint32_t)row;
+    return live_rules(live);
+}
+
+/* By the table, which knows the rows that this copy of the rules has been used for, else by name. */
+static bool is_of_row(const struct rules *rules, uint32_t destination, uint32_t row)
+{
+    uint32_t known = atomic_load_explicit(host_rule_rows(rules) + destination, memory_order_relaxed);
+    const char *name = rules_text(rules, rules_destination(rules, destination)->name);
+    return known == ROW_NONE ? strncmp(name, seg_row(&host.segment, row)->name, SEG_NAME) == 0 : known == row;
+}
+
+const struct conf *host_current_conf(uint32_t row, const struct conf *conf)
+{
+    if (__builtin_expect(atomic_load_explicit(&host.rules_move, memory_order_relaxed) == 0, 1) &&
+        atomic_load_explicit(&seg_header(&host.segment)->generation, memory_order_acquire) ==
+            atomic_load_explicit(&host.rules_generation, memory_order_relaxed))
+        return conf;
+    const struct rules *rules = host_rules();
+    for (uint32_t i = 0; rules && i < rules->destinations; i++) {
+        if (!is_of_row(rules, i, row))
+            continue;
+        rules = host_effective(rules, &i, clock_now_ns());
+        return &rules_destination(rules, i)->conf;
+    }
+    return conf;
+}
+
 _Atomic uint32_t *host_rule_rows(const struct rules *rules)
 {
     return (_Atomic uint32_t *)(uintptr_t)((const uint8_t *)rules + (rules->bytes + 15) / 16 * 16);

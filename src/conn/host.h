@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/rules.h"
+#include "config/live.h"
 #include "policy/fault.h"
 #include "segment/segment.h"
 
@@ -37,6 +37,13 @@ struct host_turn {
     _Atomic uint64_t since_ns;
 };
 
+/* What stands before each private copy of the rules. */
+struct rules_copy {
+    _Alignas(LIVE_ALIGNMENT) const struct live *live; /* what is laid over them, in the same mapping; NULL = nothing */
+    size_t bytes;                                     /* of the mapping */
+};
+_Static_assert(sizeof(struct rules_copy) % LIVE_ALIGNMENT == 0, "the rules behind it are aligned");
+
 struct host {
     /* Settings: written by the constructor only. */
     bool inert;        /* AT_SECURE, RESIL_DISABLE=all: nothing is ever tracked */
@@ -54,7 +61,9 @@ struct host {
     _Atomic(const struct rules *) rules; /* private copy, never freed: connections point into it; NULL = none */
     _Atomic uint64_t rules_generation;   /* of the copy */
     struct host_turn refreshing;
-    bool resumed; /* by the joining thread: another program of this process had entered before */
+    _Atomic uint32_t
+        rules_move; /* 1: the rules were not the same all the time: those of an open connection may be old */
+    bool resumed;   /* by the joining thread: another program of this process had entered before */
     _Atomic uint32_t pid;
     struct host_turn joining;      /* to enter the registry */
     _Atomic uint32_t owner;        /* 0: not entered, join at the next decision */
@@ -75,6 +84,17 @@ bool host_attach(void);
 
 /* host_rules(): the current rules, copied anew after a reload; NULL when there are none. After host_attach(). */
 const struct rules *host_rules(void);
+
+/* host_live(rules): what is laid over rules that host_rules() returned; NULL = nothing. */
+const struct live *host_live(const struct rules *rules);
+
+/* host_effective(rules, destination, now_ns): the rules that hold the destination as it is at this moment, and its
+ * index in them: others than those given while somebody has set a value of it (resctl set). */
+const struct rules *host_effective(const struct rules *rules, uint32_t *destination, uint64_t now_ns);
+
+/* host_current_conf(row, conf): what the destination at that row is told now; conf, of its rules at some time before,
+ * when there is nothing newer. For what follows the rules while a connection is open: the size of its bulkhead. */
+const struct conf *host_current_conf(uint32_t row, const struct conf *conf);
 
 /* The row of each destination of these rules (ROW_NONE = not looked up yet): a table behind the copy. */
 _Atomic uint32_t *host_rule_rows(const struct rules *rules);

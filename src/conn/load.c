@@ -4,9 +4,11 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "config/compile.h"
+#include "config/overlay.h"
 #include "conn/host.h"
 #include "real/raw.h"
 #include "segment/events.h"
@@ -25,6 +27,23 @@ static void announce(enum event_kind kind)
 {
     struct event event = {.kind = kind, .row = UINT32_MAX, .program = host.program};
     event_write(&host.segment, &event);
+}
+
+/* Where the rules came from is written behind them; they do without it where there is no room. */
+static size_t add_origin(void *scratch, size_t bytes, const char *path, const struct raw_stat *st)
+{
+    char text[ERROR_TEXT];
+    struct config_errors errors = {.text = text, .size = sizeof text};
+    struct overlay overlay = {.origin = {.config_path = path,
+                                         .inline_text = host.rules_env ? host.rules_env : "",
+                                         .file_mtime_ns = st->mtime_ns,
+                                         .file_bytes = st->size,
+                                         .loaded_wall_ns = clock_wall_ns(),
+                                         .pid = (uint32_t)raw_getpid(),
+                                         .uid = geteuid(),
+                                         .program = host.program}};
+    size_t both = overlay_emit(scratch, &overlay, clock_now_ns(), scratch, SEG_RULES_BYTES, &errors);
+    return both ? both : bytes;
 }
 
 static void compile_and_publish(void *scratch)
@@ -46,7 +65,7 @@ static void compile_and_publish(void *scratch)
     }
     struct publication publication = {
         .block = scratch,
-        .bytes = bytes,
+        .bytes = add_origin(scratch, bytes, path ? path : "", &st),
         .config_path = path ? path : "",
         .file_mtime_ns = st.mtime_ns,
         .file_bytes = st.size,
@@ -78,31 +97,81 @@ void load_publish_if_missing(void)
     publish_end(&host.segment, owner);
 }
 
+/* ---- the private copy ----------------------------------------------------------------------------- */
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + LIVE_ALIGNMENT - 1) / LIVE_ALIGNMENT * LIVE_ALIGNMENT;
+}
+
+/* The tables behind a block of rules, as host_rule_rows() and its like find them: nothing is looked up yet. */
+static void clear_tables(const struct rules *rules)
+{
+    memset((void *)host_rule_rows(rules), 0xff, rules->destinations * sizeof(uint32_t)); /* ROW_NONE */
+    for (uint32_t i = 0; i < rules->destinations; i++) {
+        const struct rule_destination *destination = rules_destination(rules, i);
+        memset((void *)host_endpoint_rows(rules, destination), 0xff, rules_places(destination) * sizeof(uint32_t));
+    }
+}
+
+static bool usable(const struct rules *rules, size_t bytes)
+{
+    return rules_valid(rules, bytes) && rules->destinations <= SEG_ROWS;
+}
+
+/* A copy of what was published, each block of rules with its tables behind it:
+ * struct rules_copy | rules | tables | live block, its own rules last | tables                  NULL without memory. */
+static struct rules_copy *lay_out(const struct rules *published, const struct live *live)
+{
+    const struct rules *inner = live_rules(live);
+    size_t rules_bytes = aligned(published->bytes), tables = aligned(host_tables_bytes(published->bytes));
+    size_t live_bytes = live ? aligned(live->bytes) : 0, inner_tables = inner ? host_tables_bytes(inner->bytes) : 0;
+    size_t room = sizeof(struct rules_copy) + rules_bytes + tables + live_bytes + inner_tables;
+    struct rules_copy *copy = map(room);
+    if (!copy)
+        return NULL;
+    copy->bytes = room;
+    memcpy(copy + 1, published, published->bytes);
+    if (live)
+        copy->live = memcpy((uint8_t *)(copy + 1) + rules_bytes + tables, live, live->bytes);
+    clear_tables((const struct rules *)(const void *)(copy + 1));
+    if (inner)
+        clear_tables(live_rules(copy->live));
+    return copy;
+}
+
+/* What is published now; *generation is that of the copy. NULL when there is no whole one. */
+static struct rules_copy *take_copy(uint64_t *generation)
+{
+    struct rules_copy *copy = NULL;
+    size_t bytes = publish_size(&host.segment);
+    void *block = bytes ? map(bytes) : NULL;
+    if (!block)
+        return NULL;
+    size_t copied = publish_copy(&host.segment, block, bytes, generation);
+    const struct rules *rules = block;
+    if (copied && usable(rules, copied)) {
+        const struct live *live = live_find(rules, copied);
+        const struct rules *inner = live_rules(live);
+        copy = lay_out(rules, inner && inner->destinations > SEG_ROWS ? NULL : live);
+    }
+    raw_munmap(block, bytes);
+    return copy;
+}
+
 void load_refresh(void)
 {
     uint64_t generation = 0;
     if (!host_turn_take(&host.refreshing))
         return;
-    size_t bytes = publish_size(&host.segment);
-    size_t rows_at = (bytes + 15) / 16 * 16;
-    size_t room = rows_at + host_tables_bytes(bytes);
-    void *block = bytes ? map(room) : NULL;
-    if (block) {
-        size_t copied = publish_copy(&host.segment, block, bytes, &generation);
-        const struct rules *rules = block;
-        if (copied && rules_valid(block, copied) && rules->destinations <= SEG_ROWS) {
-            memset((uint8_t *)block + rows_at, 0xff, rules->destinations * sizeof(uint32_t)); /* ROW_NONE */
-            for (uint32_t i = 0; i < rules->destinations; i++) {
-                const struct rule_destination *destination = rules_destination(rules, i);
-                memset((void *)host_endpoint_rows(rules, destination), 0xff,
-                       rules_places(destination) * sizeof(uint32_t));
-            }
-            atomic_store_explicit(&host.rules, rules, memory_order_release);
-            atomic_store_explicit(&host.rules_generation, generation, memory_order_release);
-        } else {
-            raw_munmap(block, room);
-            atomic_fetch_add(&seg_header(&host.segment)->doubts, 1);
-        }
+    struct rules_copy *copy = take_copy(&generation);
+    if (copy) {
+        if (atomic_load(&host.rules) || (copy->live && copy->live->variants))
+            atomic_store(&host.rules_move, 1);
+        atomic_store_explicit(&host.rules, (const struct rules *)(const void *)(copy + 1), memory_order_release);
+        atomic_store_explicit(&host.rules_generation, generation, memory_order_release);
+    } else if (publish_size(&host.segment) != 0) {
+        atomic_fetch_add(&seg_header(&host.segment)->doubts, 1);
     }
     host_turn_end(&host.refreshing);
 }

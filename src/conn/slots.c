@@ -24,7 +24,9 @@ static uint64_t expiry_of(const struct slot_wish *wish)
 int64_t slots_limit(const struct slot_wish *wish)
 {
     bool moves = wish->follows && wish->limit > 0;
-    return moves ? limit_now(seg_row(&host.segment, wish->destination), wish->conf) : wish->limit;
+    return moves
+               ? limit_now(seg_row(&host.segment, wish->destination), host_current_conf(wish->destination, wish->conf))
+               : wish->limit;
 }
 
 enum ledger_result slots_take(const struct slot_wish *wish, struct held *held, uint64_t *expiry_ns)

@@ -224,3 +224,13 @@ uint32_t registry_join(const struct segment *segment, uint32_t parent, const cha
     }
     return owner;
 }
+
+void registry_leave(const struct segment *segment, uint32_t owner)
+{
+    bool counted = atomic_load(&seg_process(segment, owner_index(owner))->sem_ok) != 0;
+    if (!is_current(segment, owner))
+        return;
+    registry_bury(segment, owner);
+    if (counted && segment->sem_usable)
+        ipc_sem_give_unit(seg_header(segment)->sem_id, owner_index(owner));
+}

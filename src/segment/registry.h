@@ -32,6 +32,9 @@ static inline uint32_t owner_index(uint32_t owner)
  * safe; a few system calls. */
 uint32_t registry_join(const struct segment *segment, uint32_t parent, const char *program, bool *resumed);
 
+/* registry_leave(segment, owner): the process that joined goes on without its entry; it must own nothing. */
+void registry_leave(const struct segment *segment, uint32_t owner);
+
 /* registry_forks(segment, owner, now_ns): the process is about to fork while it holds slots.
  * registry_arrived(segment, parent): a child of it has written itself down where it is an heir. */
 void registry_forks(const struct segment *segment, uint32_t owner, uint64_t now_ns);
