@@ -64,6 +64,12 @@ def commands_block():
     return lines
 
 
+def hints_block():
+    text = (ROOT / "tools/hints.tbl.h").read_text()
+    lines = ["| hint | says |", "|---|---|"]
+    return lines + [f"| `{name}` | {what} |" for name, what in re.findall(r'^HINT\((\w+), "(.*)"\)$', text, flags=re.M)]
+
+
 LAYOUT = ROOT / "src/segment/layout.h"
 
 # What a reader of another program needs of the first page: (field, length, what stands there).
@@ -132,7 +138,7 @@ def numbers_of_version():
 
 
 BLOCKS = {"keys": keys_block, "counters": counters_block, "symbols": symbols_block, "commands": commands_block,
-          "segment": segment_block}
+          "hints": hints_block, "segment": segment_block}
 
 
 def rewritten(text):

@@ -10,30 +10,32 @@
 #include "print.h"
 #include "settings.h"
 
-static void print_hints(const struct rules *rules, const char *label)
+static void visit(void *context, const struct model *model, const struct rules *rules)
 {
-    char hint[HINT_TEXT];
-    for (uint32_t i = 0; i < rules->destinations; i++) {
-        const struct rule_destination *destination = rules_destination(rules, i);
-        for (size_t h = 0; h < hints_count(); h++)
-            if (hint_ask(h, rules, &destination->conf, hint))
-                printf("%s: hint: [destination %s]: %s\n", label, rules_text(rules, destination->name), hint);
+    hints_gather(context, model, rules);
+}
+
+static void print_hints(const struct hints *hints)
+{
+    char file[ESCAPED(HINT_FILE)], text[ESCAPED(HINT_TEXT)];
+    for (size_t i = 0; i < hints->count; i++) {
+        const struct hint *hint = &hints->item[i];
+        printf("%s:%" PRIu32 ": hint: [destination %s]: %s\n", escape_text(file, sizeof file, hint->file), hint->line,
+               hint->destination, escape_text(text, sizeof text, hint->text));
     }
 }
 
-static void write_hints(struct json *json, const struct rules *rules)
+static void write_hints(struct json *json, const struct hints *hints)
 {
-    char hint[HINT_TEXT];
-    for (uint32_t i = 0; rules && i < rules->destinations; i++) {
-        const struct rule_destination *destination = rules_destination(rules, i);
-        for (size_t h = 0; h < hints_count(); h++) {
-            if (!hint_ask(h, rules, &destination->conf, hint))
-                continue;
-            json_object(json, NULL);
-            json_text(json, "destination", rules_text(rules, destination->name));
-            json_text(json, "hint", hint);
-            json_close(json);
-        }
+    for (size_t i = 0; i < hints->count; i++) {
+        const struct hint *hint = &hints->item[i];
+        json_object(json, NULL);
+        json_text(json, "id", hint->id);
+        json_text(json, "destination", hint->destination);
+        json_text(json, "file", hint->file);
+        json_number(json, "line", hint->line);
+        json_text(json, "hint", hint->text);
+        json_close(json);
     }
 }
 
@@ -47,7 +49,7 @@ static void write_errors(struct json *json, const char *text)
     }
 }
 
-static void print_json(const struct settings *settings)
+static void print_json(const struct settings *settings, const struct hints *hints)
 {
     struct json json = {.out = stdout};
     json_object(&json, NULL);
@@ -58,12 +60,12 @@ static void print_json(const struct settings *settings)
     write_errors(&json, settings->errors);
     json_close(&json);
     json_array(&json, "hints");
-    write_hints(&json, settings->rules);
+    write_hints(&json, hints);
     json_close(&json);
     json_close(&json);
 }
 
-static void print_text(const struct settings *settings)
+static void print_text(const struct settings *settings, const struct hints *hints)
 {
     const char *label = settings->path[0] ? settings->path : "built-in rules";
     settings_print_errors(settings);
@@ -71,7 +73,7 @@ static void print_text(const struct settings *settings)
         return;
     uint32_t count = settings->rules->destinations;
     printf("%s: ok: %" PRIu32 " destination%s\n", label, count, count == 1 ? "" : "s");
-    print_hints(settings->rules, label);
+    print_hints(hints);
 }
 
 int command_check(const struct command *self, int argc, char **argv)
@@ -85,17 +87,19 @@ int command_check(const struct command *self, int argc, char **argv)
     const struct options options = {.command = self, .rows = rows, .operands_max = 1};
     struct operands operands;
     struct settings settings;
+    struct hints hints = {.item = NULL};
     int code;
     if (!options_read(&options, argc, argv, &operands, &code))
         return code;
-    settings_compile(operands.text[0], rules, &settings);
+    settings_visit(operands.text[0], rules, visit, &hints, &settings);
     if (as_json)
-        print_json(&settings);
+        print_json(&settings, &hints);
     else
-        print_text(&settings);
+        print_text(&settings, &hints);
     code = settings.rules ? finish_output() : RESCTL_USAGE;
     if (!settings.rules)
         finish_output();
+    hints_release(&hints);
     settings_release(&settings);
     return code;
 }

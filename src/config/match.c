@@ -110,6 +110,13 @@ int rules_find(const struct rules *rules, const struct match_query *query, const
     return best ? (int)best->destination : -1;
 }
 
+bool rules_prefers(const struct rule_match *a, const struct rule_match *b)
+{
+    enum match_why why;
+    int specific = more_specific(a, b, &why);
+    return specific > 0 || (specific == 0 && a < b);
+}
+
 enum match_why rules_judge(const struct rules *rules, const struct match_query *query, const struct rule_match *match,
                            const struct rule_match *winner)
 {

@@ -24,6 +24,9 @@ struct match_query {
  * *match (may be NULL) receives the winning pattern. */
 int rules_find(const struct rules *rules, const struct match_query *query, const struct rule_match **match);
 
+/* rules_prefers(a, b): whether pattern a wins where both fit; both of one block of rules. */
+bool rules_prefers(const struct rule_match *a, const struct rule_match *b);
+
 /* Why a pattern is not the one that wins. */
 enum match_why {
     MATCH_WINS,
