@@ -192,7 +192,7 @@ def test_every_needless_key(resil):
     enabling = {"has_retries": "retry.attempts = 2", "has_limit": "bulkhead.limit = 100", "has_any_limit": "bulkhead.limit = 100",
                 "has_queue": "bulkhead.limit = 100\nbulkhead.queue = 9", "is_adaptive": "bulkhead.adaptive = vegas", "has_rate": "rate.limit = 900/s",
                 "has_endpoints": "endpoints = 192.0.2.9:1", "has_slow_time": "breaker.slow_time = 1s", "has_window": "breaker.min_calls = 7",
-                "has_exponent": "retry.attempts = 2"}
+                "has_exponent": "retry.attempts = 2", "has_fallback": "fallback = 192.0.2.9:1"}
     disabling = {"has_window": "breaker.ratio = off\n", "has_breaker": OFF, "has_exponent": "retry.attempts = 2\nretry.backoff = constant\n"}
     kinds = {field: (name, kind, words) for field, name, kind, _, _, _, words, _ in tables.rows("keys", "KEY")}
     assert len(needed) > 30

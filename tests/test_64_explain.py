@@ -154,6 +154,8 @@ WORST = {  # keys: (worst_ms, some parts)
     "bulkhead.limit = 1\nbulkhead.queue = 1\nbulkhead.queue_timeout = off": (None, {"queue_ms": None}),
     "rate.limit = 1/s\nrate.max_wait = 3s": (8000, {"rate_ms": 3000}),
     "rate.limit = 1/s\nrate.max_wait = 3s\nrate.unit = exchanges": (5000, {"rate_ms": 0}),
+    "fallback = 192.0.2.8:1, 192.0.2.9:1\nreject.delay = 1ms": (15003, {"fallback_ms": 10000, "reject_delay_ms": 3}),
+    "fallback = 192.0.2.8:1, 192.0.2.9:1\ntimeout.total = 4s": (12000, {"fallback_ms": 8000, "total_ms": 4000}),
     "reject.delay = 500ms\ntimeout.total = 2s": (2500, {"reject_delay_ms": 500}),
 }
 
@@ -168,10 +170,12 @@ def test_worst_case(resil, keys):
     "timeout.connect = 150ms\nretry.attempts = 3\nretry.backoff = constant\nretry.base = 100ms\nretry.jitter = off\n",
     "timeout.connect = 150ms\nretry.attempts = 9\nretry.jitter = off\ntimeout.total = 500ms\n",
     "timeout.connect = 300ms\nrate.limit = 1/s\nrate.burst = 1\nrate.max_wait = 2s\ntimeout.total = 400ms\n",
+    "timeout.connect = 200ms\nretry.attempts = 2\nretry.jitter = off\nfallback = PEER, unix:/nowhere\n",
 ])
 def test_a_connect_takes_no_longer(resil, black_hole, keys):
     """The prediction against a peer that never answers."""
     text = f"[destination a]\nmatch = {HOST}:{black_hole.port}\nbreaker.failures = off\nbreaker.ratio = off\n{keys}"
+    text = text.replace("PEER", f"{HOST}:{black_hole.port}")
     answer = explain(resil, f"{HOST}:{black_hole.port}", text=text)["worst_connect"]
     resil.config(text)
     puppet = resil.puppet(black_hole.port)
@@ -180,7 +184,7 @@ def test_a_connect_takes_no_longer(resil, black_hole, keys):
         assert puppet.do("connect()") in ("ETIMEDOUT", "ECONNREFUSED")
         seconds = time.monotonic() - start
         assert seconds <= answer["worst_ms"] / 1e3 + UPPER
-    if "rate" not in keys:
+    if "rate" not in keys and "fallback" not in keys:
         assert seconds >= min(answer["sum_ms"], answer["worst_ms"]) / 1e3 - 0.1
 
 

@@ -88,7 +88,7 @@ static void judge(struct explanation *explanation)
         return;
     explanation->index = (uint32_t)index;
     explanation->destination = rules_destination(rules, explanation->index);
-    explanation->worst = worst_of(&explanation->destination->conf);
+    explanation->worst = worst_of(&explanation->destination->conf, explanation->destination->fallbacks);
 }
 
 static void visit(void *context, const struct model *model, const struct rules *rules)

@@ -84,6 +84,7 @@ static void write_worst(struct json *json, const struct worst *worst)
     write_ms(json, "backoff_ms", worst->backoff_ns);
     write_ms(json, "queue_ms", worst->queue_ns);
     write_ms(json, "rate_ms", worst->rate_ns);
+    write_ms(json, "fallback_ms", worst->fallback_ns);
     write_ms(json, "reject_delay_ms", worst->reject_ns);
     write_ms(json, "sum_ms", worst->sum_ns);
     write_ms(json, "total_ms", worst->total_ns);

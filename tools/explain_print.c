@@ -131,8 +131,9 @@ static void print_worst(const struct explanation *explanation)
     print_part("retry delays, at most", 1, worst->backoff_ns);
     print_part("bulkhead.queue_timeout", worst->attempts, worst->queue_ns);
     print_part("rate.max_wait", worst->attempts, worst->rate_ns);
-    if (worst->total_ns != WORST_UNBOUNDED && worst->sum_ns != worst->worst_ns)
+    if (worst->cut)
         printf("  %-24s %s\n", "cut by timeout.total", format_duration(worst->total_ns, text, sizeof text));
+    print_part("fallback", 1, worst->fallback_ns);
     print_part("reject.delay", 1, worst->reject_ns);
     if (*chaos && strcmp(chaos, "deny") != 0)
         printf("  %-24s comes on top\n", "injected latency");

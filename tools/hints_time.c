@@ -60,7 +60,7 @@ static int64_t longest_retries_ns(const struct conf *conf)
     struct conf alone = *conf;
     alone.mode = MODE_ENFORCE;
     alone.timeout_probe_ns = alone.timeout_connect_ns;
-    struct worst worst = worst_of(&alone);
+    struct worst worst = worst_of(&alone, 0);
     return worst.attempts > 1 && worst.attempts_ns != WORST_UNBOUNDED ? worst.attempts_ns + worst.backoff_ns : 0;
 }
 

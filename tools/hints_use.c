@@ -53,6 +53,11 @@ static bool has_endpoints(const struct hint_asked *asked)
     return rules_destination(asked->rules, asked->index)->endpoints > 0;
 }
 
+static bool has_fallback(const struct hint_asked *asked)
+{
+    return rules_destination(asked->rules, asked->index)->fallbacks > 0;
+}
+
 static bool has_slow_time(const struct hint_asked *asked)
 {
     return asked->conf->breaker_slow_time_ns > 0;
@@ -104,6 +109,7 @@ static const struct {
     {KEY_breaker_max_eject_ppm, has_endpoints, "there are no endpoints"},
     {KEY_breaker_panic_ppm, has_endpoints, "there are no endpoints"},
     {KEY_peername, has_endpoints, "there are no endpoints"},
+    {KEY_fallback_on, has_fallback, "there is no fallback"},
     {KEY_breaker_slow_ratio_ppm, has_slow_time, "breaker.slow_time = off"},
     {KEY_breaker_window_ns, has_window, "breaker.ratio, .errors and .slow_time are off"},
     {KEY_breaker_min_calls, has_window, "breaker.ratio, .errors and .slow_time are off"},

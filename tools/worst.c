@@ -17,6 +17,11 @@ static int64_t plus(int64_t a, int64_t b)
     return a == WORST_UNBOUNDED || b == WORST_UNBOUNDED ? WORST_UNBOUNDED : a + b;
 }
 
+static int64_t shorter(int64_t a, int64_t b)
+{
+    return a == WORST_UNBOUNDED || (b != WORST_UNBOUNDED && b < a) ? b : a;
+}
+
 static int64_t longest_attempt_ns(const struct conf *conf)
 {
     int64_t connect_ns = timeout_longest_ns(conf->timeout_connect_ns);
@@ -56,7 +61,7 @@ static int64_t longest_turn_ns(const struct conf *conf)
     return conf->rate_limit > 0 && conf->rate_unit == RATE_CONNECTIONS ? conf->rate_max_wait_ns : 0;
 }
 
-struct worst worst_of(const struct conf *conf)
+struct worst worst_of(const struct conf *conf, uint32_t fallbacks)
 {
     int64_t again = RETRY_ON_REFUSED | RETRY_ON_TIMEOUT | RETRY_ON_UNREACHABLE | RETRY_ON_RESET;
     struct worst worst = {.enforced = conf->mode == MODE_ENFORCE, .attempts = 1, .total_ns = WORST_UNBOUNDED};
@@ -70,14 +75,13 @@ struct worst worst_of(const struct conf *conf)
     worst.backoff_ns = backoffs_ns(conf, worst.attempts);
     worst.queue_ns = times(conf->order == ORDER_BULKHEAD_OUTSIDE ? 1 : worst.attempts, longest_queue_ns(conf));
     worst.rate_ns = times(worst.attempts, longest_turn_ns(conf));
-    worst.reject_ns = conf->reject_delay_ns;
+    worst.reject_ns = times(fallbacks + 1, conf->reject_delay_ns);
     worst.sum_ns = plus(plus(worst.attempts_ns, worst.backoff_ns), plus(worst.queue_ns, worst.rate_ns));
-    worst.worst_ns = worst.sum_ns;
-    if (conf->timeout_total_ns > 0) {
+    if (conf->timeout_total_ns > 0)
         worst.total_ns = conf->timeout_total_ns;
-        if (worst.sum_ns == WORST_UNBOUNDED || worst.sum_ns > worst.total_ns)
-            worst.worst_ns = worst.total_ns;
-    }
-    worst.worst_ns = plus(worst.worst_ns, worst.reject_ns);
+    worst.cut = shorter(worst.sum_ns, worst.total_ns) != worst.sum_ns;
+    worst.worst_ns = shorter(worst.sum_ns, worst.total_ns);
+    worst.fallback_ns = times(fallbacks, shorter(worst.attempt_ns, worst.total_ns));
+    worst.worst_ns = plus(worst.worst_ns, plus(worst.fallback_ns, worst.reject_ns));
     return worst;
 }
