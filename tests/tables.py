@@ -24,11 +24,13 @@ def rows(table, macro):
     return found
 
 
-def keys_block():
+def keys_block(table="keys", macro="KEY"):
     lines = ["| key | default | legal | meaning |", "|---|---|---|---|"]
-    for _, name, kind, default, low, high, words, text in rows("keys", "KEY"):
+    for _, name, kind, default, low, high, words, text in rows(table, macro):
         if kind == "WORD":
             legal = ", ".join(f"`{word}`" for word in words.split())
+        elif words == "EVENT_WORDS":
+            legal = "any of `none`, " + ", ".join(f"`{name}`" for _, name, _ in rows("events", "EVENT")[1:])
         elif kind == "SET":
             legal = "any of " + ", ".join(f"`{word}`" for word in words.split())
         elif kind in ("TEXT", "JITTER", "BUDGET"):
@@ -137,8 +139,16 @@ def numbers_of_version():
     return f"{major}.{minor}"
 
 
-BLOCKS = {"keys": keys_block, "counters": counters_block, "symbols": symbols_block, "commands": commands_block,
-          "hints": hints_block, "segment": segment_block}
+def check_keys_block():
+    return keys_block("check_keys", "CHECKKEY")
+
+
+def event_keys_block():
+    return keys_block("event_keys", "EVENTKEY")
+
+
+BLOCKS = {"keys": keys_block, "check keys": check_keys_block, "event keys": event_keys_block, "counters": counters_block,
+          "symbols": symbols_block, "commands": commands_block, "hints": hints_block, "segment": segment_block}
 
 
 def rewritten(text):

@@ -9,6 +9,10 @@
 #include "config/emit_endpoints.h"
 #include "config/keys.h"
 #include "config/rules.h"
+#include "config/sections.h"
+#include "tables/enums.h"
+
+enum { DEGRADED_CODE = 200 };
 
 /* The string pool, filled from the front; `used` goes on counting when it is full. */
 struct pool {
@@ -52,6 +56,7 @@ static void check(struct model *model)
             report_error(model->errors, section->origin.place, section->name,
                          "no match line, want match = PATTERN, ...");
     }
+    sections_check(model);
 }
 
 /* Who says a key for a section: itself, or one of its presets, the last first; NULL when nobody does. */
@@ -201,6 +206,36 @@ static void emit_matches(const struct model *model, struct rule_match *rows, str
     }
 }
 
+static void emit_checks(const struct model *model, struct rule_check *row, struct pool *pool)
+{
+    for (const struct section *section = model->sections[SECTION_CHECK].first; section;
+         section = section->next, row++) {
+        *row = (struct rule_check){.name = pool_add(pool, section->name),
+                                   .line = section->origin.place.line,
+                                   .type = (uint32_t)sections_value(section, SECTION_CHECK, CHECK_type),
+                                   .critical = (uint32_t)sections_value(section, SECTION_CHECK, CHECK_critical),
+                                   .interval_ns = sections_value(section, SECTION_CHECK, CHECK_interval_ns),
+                                   .timeout_ns = sections_value(section, SECTION_CHECK, CHECK_timeout_ns),
+                                   .rise = sections_value(section, SECTION_CHECK, CHECK_rise),
+                                   .fall = sections_value(section, SECTION_CHECK, CHECK_fall)};
+        while (row->kind < PROBE_KINDS - 1 && !*sections_text(section, (int)row->kind))
+            row->kind++;
+        row->target = pool_add(pool, sections_text(section, (int)row->kind));
+    }
+}
+
+static void emit_events(const struct model *model, struct rules *rules, struct pool *pool)
+{
+    const struct section *section = model->sections[SECTION_EVENTS].first;
+    const char *syslog = sections_text(section, EVENTS_syslog);
+    rules->degraded_code = model->degraded_code ? model->degraded_code : DEGRADED_CODE;
+    rules->event_exec = pool_add(pool, sections_text(section, EVENTS_exec));
+    rules->event_log = pool_add(pool, sections_text(section, EVENTS_log));
+    rules->event_syslog = pool_add(pool, strcmp(syslog, "off") == 0 ? "" : syslog);
+    rules->event_exec_rate = (uint32_t)sections_value(section, SECTION_EVENTS, EVENTS_exec_rate);
+    rules->event_kinds = (uint32_t)sections_value(section, SECTION_EVENTS, EVENTS_on) << 1; /* kind 0 is none */
+}
+
 static size_t too_large(struct model *model, size_t size)
 {
     report_error(model->errors, (struct place){.file = "rules"}, NULL,
@@ -221,10 +256,12 @@ static struct rules plan(const struct model *model)
                           .destinations = model->sections[SECTION_DESTINATION].count,
                           .destinations_at = sizeof rules,
                           .matches = model->patterns,
-                          .endpoints = (uint32_t)endpoints};
+                          .endpoints = (uint32_t)endpoints,
+                          .checks = model->sections[SECTION_CHECK].count};
     rules.matches_at = (uint32_t)(rules.destinations_at + rules.destinations * sizeof(struct rule_destination));
     rules.endpoints_at = (uint32_t)(rules.matches_at + rules.matches * sizeof(struct rule_match));
-    rules.cycles_at = (uint32_t)(rules.endpoints_at + rules.endpoints * sizeof(struct rule_endpoint));
+    rules.checks_at = (uint32_t)(rules.endpoints_at + rules.endpoints * sizeof(struct rule_endpoint));
+    rules.cycles_at = (uint32_t)(rules.checks_at + rules.checks * sizeof(struct rule_check));
     return rules;
 }
 
@@ -269,6 +306,8 @@ size_t emit_rules(struct model *model, void *out, size_t size)
         name_endpoints(model, section, at(out, rules.endpoints_at), &rows[section->index], &pool);
     check_values(model, rows);
     emit_matches(model, at(out, rules.matches_at), &pool);
+    emit_checks(model, at(out, rules.checks_at), &pool);
+    emit_events(model, &rules, &pool);
     if (model->errors->count)
         return 0;
     if (pool.used > pool.size)

@@ -114,9 +114,9 @@ static char *format_set(const char *words, int64_t bits, char *out, size_t size)
 }
 
 /* A value in the syntax of the file, without regard to its limits. */
-static bool parse_kind(int key, const char *text, size_t length, int64_t *value)
+static bool parse_kind(const struct key_info *info, const char *text, size_t length, int64_t *value)
 {
-    switch (key_info[key].kind) {
+    switch (info->kind) {
     case KIND_DURATION:
         return parse_duration(text, length, value);
     case KIND_COUNT:
@@ -134,26 +134,25 @@ static bool parse_kind(int key, const char *text, size_t length, int64_t *value)
     case KIND_BUDGET:
         return parse_budget(text, length, value);
     case KIND_WORD:
-        return parse_word(key_info[key].words, text, length, value);
+        return parse_word(info->words, text, length, value);
     case KIND_TIMEOUT:
         return parse_timeout(text, length, value);
     case KIND_SET:
-        return parse_set(key_info[key].words, text, length, value);
+        return parse_set(info->words, text, length, value);
     case KIND_TEXT:
         break;
     }
     return false;
 }
 
-static bool may_be_off(int key)
+static bool may_be_off(const struct key_info *info)
 {
-    return key_info[key].kind != KIND_WORD && strcmp(key_info[key].words, "off") == 0;
+    return info->kind != KIND_WORD && strcmp(info->words, "off") == 0;
 }
 
-struct key_range key_range(int key)
+static struct key_range range_of(const struct key_info *info)
 {
-    const struct key_info *info = &key_info[key];
-    struct key_range range = {0, INT64_MAX, may_be_off(key), info->kind == KIND_TIMEOUT};
+    struct key_range range = {0, INT64_MAX, may_be_off(info), info->kind == KIND_TIMEOUT};
     if (info->kind == KIND_WORD) {
         range.high = word_count(info->words) - 1;
     } else if (info->kind == KIND_SET) {
@@ -161,10 +160,15 @@ struct key_range key_range(int key)
     } else if (info->kind == KIND_JITTER || info->kind == KIND_BUDGET) {
         range.high = info->kind == KIND_JITTER ? JITTER_VALUE_MAX : BUDGET_VALUE_MAX;
     } else if (info->kind != KIND_TEXT) {
-        parse_kind(key, info->min, strlen(info->min), &range.low);
-        parse_kind(key, info->max, strlen(info->max), &range.high);
+        parse_kind(info, info->min, strlen(info->min), &range.low);
+        parse_kind(info, info->max, strlen(info->max), &range.high);
     }
     return range;
+}
+
+struct key_range key_range(int key)
+{
+    return range_of(&key_info[key]);
 }
 
 bool key_range_holds(const struct key_range *range, int64_t value)
@@ -182,24 +186,34 @@ int key_default_of(int key)
     return config_key(info->def, strlen(info->def));
 }
 
-int64_t key_default_value(int key)
+int64_t key_info_default(const struct key_info *info)
 {
     int64_t value = 0;
-    if (may_be_off(key) && strcmp(key_info[key].def, "off") == 0)
+    if (may_be_off(info) && strcmp(info->def, "off") == 0)
         return CONF_OFF;
-    parse_kind(key, key_info[key].def, strlen(key_info[key].def), &value);
+    parse_kind(info, info->def, strlen(info->def), &value);
     return value;
+}
+
+int64_t key_default_value(int key)
+{
+    return key_info_default(&key_info[key]);
 }
 
 bool config_parse_value(int key, const char *text, size_t length, int64_t *value, char *want, size_t size)
 {
-    const struct key_info *info = &key_info[key];
-    if (may_be_off(key) && length == 3 && memcmp(text, "off", 3) == 0) {
+    return key_info_parse(&key_info[key], text, length, value, want, size);
+}
+
+bool key_info_parse(const struct key_info *info, const char *text, size_t length, int64_t *value, char *want,
+                    size_t size)
+{
+    if (may_be_off(info) && length == 3 && memcmp(text, "off", 3) == 0) {
         *value = CONF_OFF;
         return true;
     }
     int64_t parsed;
-    if (!parse_kind(key, text, length, &parsed)) {
+    if (!parse_kind(info, text, length, &parsed)) {
         const char *words = info->kind == KIND_WORD || info->kind == KIND_SET ? info->words : "";
         if (info->kind == KIND_TIMEOUT && is_auto_text(text, length))
             text_copy(want, size, auto_want);
@@ -207,7 +221,7 @@ bool config_parse_value(int key, const char *text, size_t length, int64_t *value
             text_format(want, size, "%s%s%s", kind_words[info->kind].want, *words ? " " : "", words);
         return false;
     }
-    struct key_range range = key_range(key);
+    struct key_range range = range_of(info);
     if (!key_range_holds(&range, parsed)) {
         if (timeout_is_auto(parsed))
             text_format(want, size, "bounds from %s to 1h, the lower one first, such as auto(p99 x3, 50ms..5s)",
@@ -223,7 +237,7 @@ bool config_parse_value(int key, const char *text, size_t length, int64_t *value
 
 char *config_format_value(int key, int64_t value, char *out, size_t size)
 {
-    if (may_be_off(key) && value == CONF_OFF) {
+    if (may_be_off(&key_info[key]) && value == CONF_OFF) {
         text_copy(out, size, "off");
         return out;
     }

@@ -4,6 +4,7 @@
 #define RESIL_CONFIG_KEYS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct key_range {
@@ -17,6 +18,13 @@ struct key_range key_range(int key);
 
 /* key_range_holds(range, value): whether a value of the key is legal. */
 bool key_range_holds(const struct key_range *range, int64_t value);
+
+/* key_info_parse(info, text, length, value, want, size): config_parse_value() by a row, of any table of keys.
+ * key_info_default(info): the row's default. */
+struct key_info;
+bool key_info_parse(const struct key_info *info, const char *text, size_t length, int64_t *value, char *want,
+                    size_t size);
+int64_t key_info_default(const struct key_info *info);
 
 /* key_default_of(key): the key whose value is this one's default, or -1. */
 int key_default_of(int key);

@@ -55,8 +55,8 @@ struct section *model_add(struct model *model, enum section_kind kind, const cha
 
 struct section *model_open(struct model *model, enum section_kind kind, struct slice name, struct origin origin)
 {
-    static const uint32_t limits[SECTION_KINDS] = {1, PRESETS_MAX, DESTINATIONS_MAX};
-    static const char *const nouns[SECTION_KINDS] = {"defaults", "preset", "destination"};
+    static const uint32_t limits[SECTION_KINDS] = {1, PRESETS_MAX, DESTINATIONS_MAX, RULES_CHECKS, 1};
+    static const char *const nouns[SECTION_KINDS] = {"defaults", "preset", "destination", "check", "events"};
     struct place place = place_of(origin, name);
     struct section *section = model_section(model, kind, name);
     if (!section && model->sections[kind].count >= limits[kind]) {
@@ -65,7 +65,7 @@ struct section *model_open(struct model *model, enum section_kind kind, struct s
     }
     if (!section)
         return add_section(model, kind, name, origin);
-    if (kind == SECTION_DEFAULTS)
+    if (kind == SECTION_DEFAULTS || kind == SECTION_EVENTS)
         return section;
     if (section->origin.layer == LAYER_BUILTIN) {
         report_got(model->errors, place, nouns[kind], name, "a name that is not built in");
@@ -80,8 +80,7 @@ struct section *model_open(struct model *model, enum section_kind kind, struct s
     return section;
 }
 
-/* Notes that something is said at origin. False, and reported, when this layer has said it before. */
-static bool claim(struct model *model, struct origin *said, struct origin origin, const char *subject)
+bool model_claim(struct model *model, struct origin *said, struct origin origin, const char *subject)
 {
     if (said->layer == origin.layer) {
         report_error(model->errors, origin.place, subject, "set twice in one section, want it once: first in %s:%u",
@@ -171,7 +170,7 @@ static void set_value(struct model *model, struct setting *setting, int key, str
 void model_set(struct model *model, struct section *section, int key, struct slice value, struct origin origin)
 {
     struct setting *setting = &section->setting[key];
-    if (!claim(model, &setting->origin, origin, key_info[key].name))
+    if (!model_claim(model, &setting->origin, origin, key_info[key].name))
         return;
     setting->text_at = 0;
     if (addresses_max(key) > 0) { /* its quotes keep commas together */
@@ -188,7 +187,7 @@ void model_set(struct model *model, struct section *section, int key, struct sli
 void model_use_presets(struct model *model, struct section *section, struct slice names, struct origin origin)
 {
     struct slice name;
-    if (!claim(model, &section->presets_origin, origin, "preset"))
+    if (!model_claim(model, &section->presets_origin, origin, "preset"))
         return;
     section->presets = NULL;
     for (unsigned words = 0; slice_word(&names, &name); words++) {

@@ -15,7 +15,14 @@ enum { DESTINATIONS_MAX = 900, PRESETS_MAX = 900, PRESET_WORDS_MAX = 32, PATTERN
 
 enum layer { LAYER_NONE, LAYER_BUILTIN, LAYER_FILE, LAYER_INLINE };
 
-enum section_kind { SECTION_DEFAULTS, SECTION_PRESET, SECTION_DESTINATION, SECTION_KINDS };
+enum section_kind {
+    SECTION_DEFAULTS,
+    SECTION_PRESET,
+    SECTION_DESTINATION,
+    SECTION_CHECK,
+    SECTION_EVENTS,
+    SECTION_KINDS
+};
 
 /* Where something was said; layer is LAYER_NONE while it was not. */
 struct origin {
@@ -64,6 +71,8 @@ struct model {
     struct pattern *first_pattern, *last_pattern;
     uint32_t patterns;
     unsigned files; /* read or looked for so far */
+    struct origin degraded_origin;
+    uint32_t degraded_code; /* health.degraded_code, 0: not set */
 };
 
 /* model_section(model, kind, name): the section of that name, or NULL. */
@@ -75,6 +84,10 @@ struct section *model_open(struct model *model, enum section_kind kind, struct s
 
 /* model_add(model, kind, name, origin): a further section, whatever its name; NULL without memory. */
 struct section *model_add(struct model *model, enum section_kind kind, const char *name, struct origin origin);
+
+/* model_claim(model, said, origin, subject): notes that something is said at origin. False, and reported, when this
+ * layer has said it before. */
+bool model_claim(struct model *model, struct origin *said, struct origin origin, const char *subject);
 
 /* model_set(model, section, key, value, origin): what `key = value` says; reports errors. */
 void model_set(struct model *model, struct section *section, int key, struct slice value, struct origin origin);

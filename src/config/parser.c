@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "config/include.h"
+#include "config/sections.h"
 
-#define EVERYWHERE ((1u << SECTION_KINDS) - 1)
-
-static const char *const kind_names[SECTION_KINDS] = {"defaults", "preset", "destination"};
+static const char *const kind_names[SECTION_KINDS] = {"defaults", "preset", "destination", "check", "events"};
 
 /* The keys that are no rows of the key table, because they have no value of their own. */
 static const struct {
@@ -18,7 +17,9 @@ static const struct {
     const char *want; /* where it may stand, in words */
 } directives[] = {
     {"match", 1u << SECTION_DESTINATION, model_match, "match in a [destination]"},
-    {"preset", EVERYWHERE & ~(1u << SECTION_PRESET), model_use_presets, "preset in [defaults] or a [destination]"},
+    {"preset", 1u << SECTION_DEFAULTS | 1u << SECTION_DESTINATION, model_use_presets,
+     "preset in [defaults] or a [destination]"},
+    {"health.degraded_code", 1u << SECTION_DEFAULTS, sections_degraded_code, "health.degraded_code in [defaults]"},
 };
 enum { DIRECTIVES = sizeof directives / sizeof directives[0] };
 
@@ -78,6 +79,10 @@ static void parse_setting(struct parser *parser, struct slice body)
     }
     if (apply_directive(parser, name, value, origin))
         return;
+    if (sections_own(parser->section->kind)) {
+        sections_set(parser->model, parser->section, name, value, origin);
+        return;
+    }
     int key = config_key(name.text, name.length);
     if (key < 0)
         report_unknown(parser, name);
@@ -95,8 +100,8 @@ static enum section_kind parse_kind(const struct parser *parser, struct slice wo
         nearest_offer(&nearest, kind_names[kind]);
     }
     report_got(parser->model->errors, place_at(parser, word.column), "section", word,
-               "[defaults], [preset NAME] or [destination NAME]%s%s", nearest.name ? "; the nearest is " : "",
-               nearest.name ? nearest.name : "");
+               "[defaults], [preset NAME], [destination NAME], [check NAME] or [events]%s%s",
+               nearest.name ? "; the nearest is " : "", nearest.name ? nearest.name : "");
     return SECTION_KINDS;
 }
 
@@ -115,7 +120,7 @@ static void parse_header(struct parser *parser, struct slice body)
     enum section_kind kind = parse_kind(parser, kind_word);
     if (kind == SECTION_KINDS)
         return;
-    bool named = kind != SECTION_DEFAULTS;
+    bool named = kind != SECTION_DEFAULTS && kind != SECTION_EVENTS;
     name = rest.text ? slice_trim(rest) : slice_from(body, end, end);
     if (named ? slice_is_name(name) : name.length == 0) {
         parser->section = model_open(model, kind, name, (struct origin){parser->layer, place_at(parser, body.column)});

@@ -7,6 +7,7 @@
 
 #include "base/crc32.h"
 #include "config/keys.h"
+#include "config/target.h"
 #include "policy/balance.h"
 
 enum {
@@ -17,6 +18,8 @@ enum {
     CONF_BYTES_MAX = 1 << 16,
     CRC_FROM = 8
 };
+
+#define CHECK_NS_MAX (24 * 3600 * 1000000000ll)
 
 _Static_assert(offsetof(struct rules, bytes) == CRC_FROM, "the crc covers what follows it");
 
@@ -47,6 +50,7 @@ static bool header_valid(const struct rules *rules, size_t bytes)
            region_fits(rules, rules->matches_at, rules->matches * (uint64_t)sizeof(struct rule_match), ROW_ALIGNMENT) &&
            region_fits(rules, rules->endpoints_at, rules->endpoints * (uint64_t)sizeof(struct rule_endpoint),
                        ROW_ALIGNMENT) &&
+           region_fits(rules, rules->checks_at, rules->checks * (uint64_t)sizeof(struct rule_check), ROW_ALIGNMENT) &&
            region_fits(rules, rules->cycles_at, rules->cycles_bytes, 1) &&
            region_fits(rules, rules->strings_at, rules->strings_bytes, 1) && rules->strings_bytes > 0 &&
            rules->crc == crc32_update(0, at(rules, CRC_FROM), rules->bytes - CRC_FROM);
@@ -130,6 +134,28 @@ static bool match_valid(const struct rules *rules, const struct rule_match *row)
            strnlen(rules_text(rules, row->text), PATTERN_BYTES_MAX + 1) == row->text_bytes;
 }
 
+static bool check_valid(const struct rules *rules, const struct rule_check *row)
+{
+    struct target target;
+    size_t name = strnlen(rules_text(rules, row->name), NAME_BYTES_MAX + 1);
+    const char *text = rules_text(rules, row->target);
+    return name > 0 && name <= NAME_BYTES_MAX && row->kind < PROBE_KINDS && row->type <= CHECK_READINESS &&
+           row->critical <= 1 && row->interval_ns > 0 && row->interval_ns <= CHECK_NS_MAX && row->timeout_ns > 0 &&
+           row->timeout_ns <= CHECK_NS_MAX && row->rise > 0 && row->rise <= UINT8_MAX && row->fall > 0 &&
+           row->fall <= UINT8_MAX && target_parse((enum probe_kind)row->kind, text, strlen(text), &target);
+}
+
+/* What the agent and resctl alone look at. */
+static bool extras_valid(const struct rules *rules)
+{
+    if (rules->checks > RULES_CHECKS || rules->degraded_code < 200 || rules->degraded_code > 599)
+        return false;
+    for (uint32_t index = 0; index < rules->checks; index++)
+        if (!check_valid(rules, rules_check(rules, index)))
+            return false;
+    return true;
+}
+
 bool rules_valid(const void *block, size_t bytes)
 {
     const struct rules *rules = block;
@@ -148,7 +174,7 @@ bool rules_valid(const void *block, size_t bytes)
     for (uint32_t index = 0; index < rules->matches; index++)
         if (!match_valid(rules, rules_match(rules, index)))
             return false;
-    return true;
+    return extras_valid(rules);
 }
 
 const struct rule_destination *rules_destination(const struct rules *rules, uint32_t index)
@@ -181,6 +207,12 @@ const struct rule_endpoint *rules_via(const struct rules *rules, const struct ru
 {
     uint32_t index = destination->endpoints + destination->fallbacks;
     return destination->via ? rules_endpoint(rules, destination, index) : NULL;
+}
+
+const struct rule_check *rules_check(const struct rules *rules, uint32_t index)
+{
+    uint64_t offset = rules->checks_at + (uint64_t)index * sizeof(struct rule_check);
+    return (const struct rule_check *)(const void *)at(rules, offset);
 }
 
 const uint8_t *rules_cycle(const struct rules *rules, const struct rule_destination *destination, uint32_t tier)

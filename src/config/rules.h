@@ -4,7 +4,7 @@
  * policies through struct conf.
  *
  *   struct rules | struct rule_destination[destinations] | struct rule_match[matches] |
- *   struct rule_endpoint[endpoints] | cycles | strings
+ *   struct rule_endpoint[endpoints] | struct rule_check[checks] | cycles | strings
  *
  * Every offset counts bytes from the beginning of struct rules. rules_valid() must have accepted a
  * block before anything else reads it: the segment's bytes are hostile.
@@ -18,9 +18,9 @@
 
 #include "policy/conf.h"
 
-#define RULES_MAGIC 0x32454c55u /* "ULE2" */
+#define RULES_MAGIC 0x33454c55u /* "ULE3" */
 
-enum { RULES_FALLBACKS = 16 };
+enum { RULES_FALLBACKS = 16, RULES_CHECKS = 64 };
 
 #define RULES_UNIX "unix:" /* how the text of a socket's path begins */
 
@@ -39,6 +39,13 @@ struct rules {
     uint32_t endpoints_at;
     uint32_t cycles_at; /* bytes: indices into a destination's own endpoints */
     uint32_t cycles_bytes;
+    uint32_t checks; /* at most RULES_CHECKS */
+    uint32_t checks_at;
+    uint32_t degraded_code; /* health.degraded_code: an HTTP status */
+    /* What [events] says; texts in the string pool, 0: none. */
+    uint32_t event_exec, event_log, event_syslog;
+    uint32_t event_exec_rate; /* an hour */
+    uint32_t event_kinds;     /* bit i: enum event_kind i */
 };
 
 struct rule_destination {
@@ -87,7 +94,20 @@ struct rule_endpoint {
     uint32_t reserved2;
 };
 
-_Static_assert(sizeof(struct rules) == 56, "rules");
+/* A [check NAME]. */
+enum { CHECK_LIVENESS, CHECK_READINESS };
+struct rule_check {
+    uint32_t name;   /* in the string pool, at most SEG_NAME - 1 bytes */
+    uint32_t target; /* likewise: what target_parse() takes */
+    uint32_t kind;   /* enum probe_kind */
+    uint32_t line;   /* of its section */
+    uint32_t type;   /* CHECK_LIVENESS, CHECK_READINESS */
+    uint32_t critical;
+    int64_t interval_ns, timeout_ns, rise, fall;
+};
+
+_Static_assert(sizeof(struct rules) == 88, "rules");
+_Static_assert(sizeof(struct rule_check) == 56, "rule_check");
 _Static_assert(offsetof(struct rule_destination, conf) == 40, "rule_destination");
 _Static_assert(sizeof(struct rule_endpoint) == 32, "rule_endpoint");
 _Static_assert(sizeof(struct rule_match) == 56, "rule_match");
@@ -110,6 +130,7 @@ static inline uint32_t rules_places(const struct rule_destination *destination)
 const struct rule_endpoint *rules_fallback(const struct rules *rules, const struct rule_destination *destination,
                                            uint32_t index);
 const struct rule_endpoint *rules_via(const struct rules *rules, const struct rule_destination *destination);
+const struct rule_check *rules_check(const struct rules *rules, uint32_t index);
 const uint8_t *rules_cycle(const struct rules *rules, const struct rule_destination *destination, uint32_t tier);
 const char *rules_text(const struct rules *rules, int64_t offset);
 

@@ -708,8 +708,8 @@ static const struct {
      "2:3: key: got `timeout.conect', want a known key; the nearest is timeout.connect"},
     {"[defaults]\nmacth = *\n", "2:1: key: got `macth', want a known key; the nearest is match"},
     {"[default]\nmode = off\n",
-     "1:2: section: got `default', want [defaults], [preset NAME] or [destination NAME]; the nearest is defaults"},
-    {"[]\n", "1:2: section: got `', want [defaults], [preset NAME] or [destination NAME]; the nearest is preset"},
+     "1:2: section: got `default', want [defaults], [preset NAME], [destination NAME], [check NAME] or [events]; the nearest is defaults"},
+    {"[]\n", "1:2: section: got `', want [defaults], [preset NAME], [destination NAME], [check NAME] or [events]; the nearest is check"},
     {"[defaults\nmode = on\n", "1:1: section: got `[defaults', want a closing bracket\n"
                                "2:8: mode: got `on', want one of enforce observe off"},
     {"[defaults x]\n", "1:11: defaults: got `x', want no name"},
