@@ -2,46 +2,19 @@
 """Goal: `resctl agent` can be left alone: it makes the segment, one of several is active, the next one takes over
 however the first ended, a bad file replaces nothing, and it ends as it is told."""
 
-import json
 import os
 import signal
 import struct
 
 import pytest
 
-from helper import RESCTL, wait_until
+from agents import active, agent, agent_of, log_of  # noqa: F401
+from helper import wait_until
 from clients import BY_NAME
 from servers import HOST
 
 RULES = "[destination {name}]\nmatch = {host}:{port}\nbreaker.failures = 2\n"
 AGENT_OFFSET = 3896  # src/segment/layout.h
-
-
-def agent_of(resil):
-    """The active agent's pid, or None."""
-    status = resil.resctl("status", "--json")
-    agent = json.loads(status.out)["segment"]["agent"] if status.status == 0 else None
-    return agent and agent["active"] and agent["pid"]
-
-
-@pytest.fixture
-def agent(resil):
-    """agent(*options): a running agent, and whether it is the active one is waited for by the test."""
-
-    def start(*options):
-        with open(os.path.join(resil.dir, "agent.log"), "ab") as log:
-            return resil.spawn([RESCTL, "agent", *options], preload=False, stderr=log)
-
-    return start
-
-
-def log_of(resil):
-    with open(os.path.join(resil.dir, "agent.log"), encoding="utf-8") as file:
-        return file.read()
-
-
-def active(resil, child, deadline=5.0):
-    wait_until(lambda: agent_of(resil) == child.pid, deadline, f"agent {child.pid} to be active")
 
 
 def test_it_makes_the_segment_and_publishes(resil, agent, counting):

@@ -7,6 +7,7 @@
 
 #include "config/chaos.h"
 #include "json.h"
+#include "policy/health.h"
 #include "print.h"
 #include "tables/enums.h"
 
@@ -29,6 +30,8 @@ static const char *reason_of(const struct seg_event *event)
         return name_at(observation_names, OBSERVATION_COUNT, event->reason);
     case EVENT_UNREACHABLE:
         return "family";
+    case EVENT_HEALTH:
+        return name_at(finding_names, FINDING_COUNT, event->reason);
     case EVENT_NONE:
     case EVENT_STATE:
     case EVENT_RECLAIMED:
@@ -36,6 +39,8 @@ static const char *reason_of(const struct seg_event *event)
     case EVENT_CONFIG_ERROR:
     case EVENT_RESET:
     case EVENT_AGENT:
+    case EVENT_DISCOVERED:
+    case EVENT_DISCOVERY_FAILED:
     case EVENT_COUNT:
         break;
     }
@@ -44,7 +49,14 @@ static const char *reason_of(const struct seg_event *event)
 
 static bool has_states(const struct seg_event *event)
 {
-    return event->kind == EVENT_STATE || event->kind == EVENT_RESET;
+    return event->kind == EVENT_STATE || event->kind == EVENT_RESET || event->kind == EVENT_HEALTH;
+}
+
+/* What a state of the event is an index of, likewise. */
+static const char *state_of(const struct seg_event *event, uint32_t state)
+{
+    return event->kind == EVENT_HEALTH ? name_at(health_names, HEALTH_STATES, state)
+                                       : name_at(state_names, STATE_COUNT, state);
 }
 
 static void print_subject(const struct seg_event *event)
@@ -59,8 +71,7 @@ static void print_detail(const struct seg_event *event)
     const char *reason = reason_of(event);
     const char *error = event->error ? chaos_errno_name((int)event->error) : NULL;
     if (has_states(event))
-        printf("  %s -> %s", name_at(state_names, STATE_COUNT, event->from),
-               name_at(state_names, STATE_COUNT, event->to));
+        printf("  %s -> %s", state_of(event, event->from), state_of(event, event->to));
     if (*reason)
         printf(has_states(event) ? "  (%s)" : "  %s", reason);
     if (error)
@@ -95,8 +106,8 @@ void event_print_json(const struct seg_event *event)
     json_text(&json, "kind", name_at(event_names, EVENT_COUNT, event->kind));
     json_text(&json, "destination", text_or_null(event->name));
     json_text(&json, "endpoint", text_or_null(event->label));
-    json_text(&json, "from", has_states(event) ? name_at(state_names, STATE_COUNT, event->from) : NULL);
-    json_text(&json, "to", has_states(event) ? name_at(state_names, STATE_COUNT, event->to) : NULL);
+    json_text(&json, "from", has_states(event) ? state_of(event, event->from) : NULL);
+    json_text(&json, "to", has_states(event) ? state_of(event, event->to) : NULL);
     json_text(&json, "reason", text_or_null(reason_of(event)));
     if (event->error)
         json_number(&json, "errno", event->error);

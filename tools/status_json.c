@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/lease.h"
+#include "agent/probe.h"
 #include "base/clock.h"
 #include "coverage.h"
 #include "json.h"
@@ -103,6 +104,23 @@ static void write_coverage(struct json *json, const struct view *view, const str
     coverage_json(json, &coverage);
 }
 
+/* null: not checked, or not lately. */
+static void write_health(struct json *json, const struct view_health *health)
+{
+    char why[PROBE_TEXT];
+    if (health->is.state == HEALTH_UNKNOWN) {
+        json_null(json, "health");
+        return;
+    }
+    json_object(json, "health");
+    json_text(json, "state", health_names[health->is.state]);
+    json_number(json, "for_ms", health->since_ms);
+    json_text(json, "finding", health->is.finding < FINDING_COUNT ? finding_names[health->is.finding] : NULL);
+    json_text(json, "message", probe_describe(health->is.finding, health->is.detail, why, sizeof why));
+    json_number(json, "checked_ms", health->age_ms);
+    json_close(json);
+}
+
 static void write_row(struct json *json, const struct view *view, const struct view_destination *destination,
                       const struct view_row *row)
 {
@@ -121,6 +139,7 @@ static void write_row(struct json *json, const struct view *view, const struct v
     json_number(json, "in_flight", row->in_flight);
     json_number(json, "probes", row->probes);
     write_breaker(json, row);
+    write_health(json, &row->health);
     json_object(json, "counters");
     for (uint32_t i = 0; i < view->counters; i++)
         json_number(json, view->counter_name[i], row->counter[i]);

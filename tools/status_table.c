@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/lease.h"
+#include "agent/probe.h"
 #include "base/clock.h"
 #include "print.h"
 #include "table.h"
@@ -153,6 +154,27 @@ static void add_latency(struct table *table, const struct view_row *row)
     table_cell(table, "%s", known ? format_rough(p99, latency->p99_us) : "-");
 }
 
+static void add_health(struct table *table, const struct view_health *health)
+{
+    char why[PROBE_TEXT];
+    probe_describe(health->is.finding, health->is.detail, why, sizeof why);
+    if (health->is.state == HEALTH_UNKNOWN)
+        table_cell(table, "-");
+    else if (health->is.finding == FINDING_OK)
+        table_cell(table, "%s", health_names[health->is.state]);
+    else
+        table_cell(table, "%s: %s", health_names[health->is.state], why);
+}
+
+static bool any_health(const struct view *view)
+{
+    for (uint32_t i = 0; i < view->destinations; i++)
+        for (uint32_t r = 0; r < view->destination[i].rows; r++)
+            if (view->destination[i].row[r].health.is.state != HEALTH_UNKNOWN)
+                return true;
+    return false;
+}
+
 static void add_row(struct table *table, const struct view *view, const struct view_destination *destination,
                     const struct view_row *row)
 {
@@ -194,14 +216,18 @@ static void print_unmatched(const struct view *view)
 
 void status_table(const struct view *view, const struct view_destination *only)
 {
-    static const char *const titles[] = {"DESTINATION", "ENDPOINT", "STATE",     "REASON", "MODE", ">CONN/LIMIT",
-                                         ">OK",         ">FAILED",  ">REJECTED", ">P50",   ">P99", ">NEXT"};
-    struct table table = {.titles = titles, .columns = sizeof titles / sizeof titles[0]};
+    static const char *const titles[] = {"DESTINATION", "ENDPOINT",  "STATE", "REASON", "MODE",  ">CONN/LIMIT", ">OK",
+                                         ">FAILED",     ">REJECTED", ">P50",  ">P99",   ">NEXT", "HEALTH"};
+    bool checked = any_health(view); /* whoever checks nothing has no column for it */
+    struct table table = {.titles = titles, .columns = sizeof titles / sizeof titles[0] - !checked};
     print_header(view);
     for (uint32_t i = 0; i < view->destinations; i++) {
         const struct view_destination *destination = &view->destination[i];
-        for (uint32_t r = 0; (!only || only == destination) && r < destination->rows; r++)
+        for (uint32_t r = 0; (!only || only == destination) && r < destination->rows; r++) {
             add_row(&table, view, destination, &destination->row[r]);
+            if (checked)
+                add_health(&table, &destination->row[r].health);
+        }
     }
     table_print(&table);
     if (!only)

@@ -113,6 +113,23 @@ static void read_breaker(const struct view_source *source, const struct seg_row 
     read_open(source, conf, &breaker, out);
 }
 
+static uint64_t ms_ago(uint64_t then_ns, uint64_t now_ns)
+{
+    return then_ns < now_ns ? (now_ns - then_ns) / (uint64_t)NS_PER_MS : 0;
+}
+
+static void read_health(const struct view_source *source, const struct seg_row *row, const struct conf *conf,
+                        struct view_health *out)
+{
+    uint64_t checked_ns = atomic_load_explicit(&row->checked_ns, memory_order_acquire);
+    if (!conf || conf->health_check == 0 || row->kind != ROW_ENDPOINT ||
+        !health_is_fresh(checked_ns, conf->health_check_interval_ns, source->now_ns))
+        return;
+    out->is = health_unpack(atomic_load_explicit(&row->health, memory_order_relaxed));
+    out->age_ms = ms_ago(checked_ns, source->now_ns);
+    out->since_ms = ms_ago(atomic_load_explicit(&row->health_since_ns, memory_order_relaxed), source->now_ns);
+}
+
 void view_row_read(const struct view_source *source, uint32_t index, uint32_t governing, const struct conf *conf,
                    struct view_row *out, struct view_hists *hists)
 {
@@ -132,6 +149,7 @@ void view_row_read(const struct view_source *source, uint32_t index, uint32_t go
     out->connect = view_latency_of(&own.connect);
     out->response = view_latency_of(&own.response);
     out->hists = own;
+    read_health(source, row, conf, &out->health);
 }
 
 static bool admits(const struct view_row *row)

@@ -8,6 +8,7 @@
 
 #include "liveness.h"
 #include "policy/conf.h"
+#include "policy/health.h"
 #include "policy/window.h"
 
 struct view_latency {
@@ -22,6 +23,12 @@ struct view_hist {
 };
 struct view_hists {
     struct view_hist connect, response;
+};
+
+/* What active checks found lately; state HEALTH_UNKNOWN: nothing that is worth believing. */
+struct view_health {
+    struct health is;
+    uint64_t age_ms, since_ms; /* of the last check; of the state */
 };
 
 struct view_row {
@@ -43,6 +50,7 @@ struct view_row {
     uint64_t counter[SEG_COUNTERS];
     struct view_latency connect, response;
     struct view_hists hists;
+    struct view_health health; /* of an endpoint */
 };
 
 /* What reading a row needs besides the row. */

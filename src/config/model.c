@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "config/chaos.h"
+#include "config/discovery.h"
 #include "config/keys.h"
 #include "policy/balance.h"
 
@@ -150,13 +151,42 @@ static void set_addresses(struct model *model, struct setting *setting, int key,
     }
 }
 
-static void set_text(struct model *model, struct setting *setting, struct slice value, struct origin origin)
+static void check_chaos(struct model *model, const char *text, struct slice value, struct origin origin)
 {
     struct faults faults;
     char message[256];
-    setting->text = arena_copy(&model->arena, value.text, value.length);
-    if (!slice_is(value, "deny") && !chaos_parse(setting->text, &faults, message, sizeof message))
+    if (!slice_is(value, "deny") && !chaos_parse(text, &faults, message, sizeof message))
         report_chaos(model, origin, value, message);
+}
+
+static void check_discover(struct model *model, struct slice value, struct origin origin)
+{
+    struct discovery discovery;
+    char want[DISCOVERY_WANT];
+    if (value.length > 0 && !discovery_parse(value.text, value.length, &discovery, want))
+        report_got(model->errors, place_of(origin, value), key_info[KEY_discover].name, value, "%s", want);
+}
+
+/* "off" is as if nothing was said. */
+static void check_health(struct model *model, struct setting *setting, struct slice value, struct origin origin)
+{
+    struct target target;
+    if (!health_check_parse(value.text, value.length, &target))
+        report_got(model->errors, place_of(origin, value), key_info[KEY_health_check].name, value, "%s",
+                   health_check_want);
+    else if (target.kind == PROBE_KINDS)
+        setting->text = "";
+}
+
+static void set_text(struct model *model, struct setting *setting, int key, struct slice value, struct origin origin)
+{
+    setting->text = arena_copy(&model->arena, value.text, value.length);
+    if (key == KEY_chaos)
+        check_chaos(model, setting->text, value, origin);
+    else if (key == KEY_discover)
+        check_discover(model, value, origin);
+    else if (key == KEY_health_check)
+        check_health(model, setting, value, origin);
 }
 
 static void set_value(struct model *model, struct setting *setting, int key, struct slice value, struct origin origin)
@@ -179,7 +209,7 @@ void model_set(struct model *model, struct section *section, int key, struct sli
     }
     value = slice_unquote(&model->arena, value);
     if (key_info[key].kind == KIND_TEXT)
-        set_text(model, setting, value, origin);
+        set_text(model, setting, key, value, origin);
     else
         set_value(model, setting, key, value, origin);
 }

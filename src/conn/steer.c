@@ -12,6 +12,7 @@
 #include "config/hosts.h"
 #include "conn/host.h"
 #include "conn/kernel.h"
+#include "policy/health.h"
 #include "real/raw.h"
 #include "segment/rows.h"
 
@@ -142,6 +143,15 @@ static enum balance_state state_of(const struct attempt *attempt, const struct s
     return breaker_wait_ns(&breaker, conf, attempt->now_ns) > 0 ? BALANCE_OPEN : BALANCE_READY;
 }
 
+static bool is_down(const struct conf *conf, const struct seg_row *row, uint64_t now_ns)
+{
+    if (conf->health_check == 0)
+        return false;
+    uint64_t checked_ns = atomic_load_explicit(&row->checked_ns, memory_order_relaxed);
+    return health_is_fresh(checked_ns, conf->health_check_interval_ns, now_ns) &&
+           health_unpack(atomic_load_explicit(&row->health, memory_order_relaxed)).state == HEALTH_DOWN;
+}
+
 static bool by_load(const struct conf *conf)
 {
     return conf->balance == BALANCE_LEAST_CONN || conf->balance == BALANCE_P2C || conf->balance == BALANCE_LEAST_TIME;
@@ -177,6 +187,7 @@ static void look(const struct attempt *attempt, struct balance_host *all)
         if (one->state == BALANCE_READY && has_bit(attempt->passed, i))
             one->state = BALANCE_OPEN;
         one->tried = has_bit(attempt->tried, i);
+        one->down = is_down(conf, row, attempt->now_ns);
         one->share = balance_share(conf->balance_slow_start_ns,
                                    atomic_load_explicit(&row->up_since_ns, memory_order_relaxed), attempt->now_ns);
         one->load = by_load(conf) ? load_of(conf, row, attempt->now_ns) : 0;

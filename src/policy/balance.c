@@ -17,18 +17,28 @@ struct candidates {
 
 struct census {
     uint32_t all, ready[2], whole[2]; /* by tier */
+    bool heeds;                       /* whether those that are down are passed over: not all of them are */
 };
+
+/* A breaker that is open is of no account here: what is up and refused is not replaced by what is down. */
+static bool heeds_health(const struct balance_host *host, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (!host[i].down && (host[i].state == BALANCE_READY || host[i].state == BALANCE_OPEN))
+            return true;
+    return false;
+}
 
 static struct census take_census(const struct balance_host *host, uint32_t count)
 {
-    struct census census = {0};
+    struct census census = {.heeds = heeds_health(host, count)};
     for (uint32_t i = 0; i < count; i++) {
         uint32_t tier = host[i].backup ? 1 : 0;
         if (host[i].state == BALANCE_OUT)
             continue;
         census.all++;
         census.whole[tier]++;
-        census.ready[tier] += host[i].state == BALANCE_READY;
+        census.ready[tier] += host[i].state == BALANCE_READY && !(census.heeds && host[i].down);
     }
     return census;
 }
@@ -62,13 +72,13 @@ static void mark_beyond_limit(const struct balance_host *host, uint32_t count, u
 }
 
 static void gather(const struct balance_host *host, uint32_t count, const uint8_t *beyond, bool insist, bool again,
-                   struct candidates *out)
+                   bool heeds, struct candidates *out)
 {
     out->count = 0;
     for (uint32_t i = 0; i < count; i++) {
         bool open = host[i].state == BALANCE_OPEN && (insist || beyond[i]);
         out->member[i] = (host[i].backup ? 1u : 0u) == out->tier && (host[i].state == BALANCE_READY || open) &&
-                         (again || !host[i].tried);
+                         (again || !host[i].tried) && !(heeds && host[i].down);
         if (out->member[i])
             out->index[out->count++] = (uint8_t)i;
     }
@@ -86,7 +96,7 @@ static bool find_candidates(const struct balance_host *host, uint32_t count, con
         for (uint32_t tier = 0; tier < 2; tier++) {
             bool panic = panics(call, census, tier) && (census->ready[tier] > 0 || none_ready);
             out->tier = tier;
-            gather(host, count, beyond, call->insist || panic, again > 0, out);
+            gather(host, count, beyond, call->insist || panic, again > 0, census->heeds, out);
             if (out->count > 0)
                 return true;
         }

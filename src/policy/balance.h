@@ -43,6 +43,7 @@ struct balance_host {
     uint8_t state;   /* enum balance_state */
     uint8_t backup;  /* 1: picked only when no other may be */
     uint8_t tried;   /* 1: this connect call was there already: others are preferred */
+    uint8_t down;    /* 1: active checks say so: not picked as long as another one is up */
 };
 
 /* One tier's sequence by balance_cycle(); length 0: not written down. */
@@ -72,7 +73,8 @@ struct balance_choice {
     bool insist;          /* its breaker is to be ignored: max_eject or panic */
 };
 
-/* balance_pick(host, count, call): the choice among count <= BALANCE_HOSTS endpoints. */
+/* balance_pick(host, count, call): the choice among count <= BALANCE_HOSTS endpoints. When all that the operator left
+ * are down, none counts as down: the checks may be wrong, or nothing is lost (Envoy's panic). */
 struct balance_choice balance_pick(const struct balance_host *host, uint32_t count, const struct balance_call *call);
 
 /* balance_cycle(weight, member, count, out): smooth weighted round robin over the endpoints whose member byte is 1, as

@@ -337,6 +337,21 @@ void gate_reset(const struct gate *gate)
     start_anew(gate, REASON_RESET, STATE_CLOSED);
 }
 
+void gate_healthy(const struct gate *gate, uint64_t now_ns)
+{
+    struct seg_row *row = row_of(gate);
+    uint64_t word = atomic_load(&row->breaker);
+    for (;;) {
+        struct breaker now = breaker_unpack(word);
+        if (now.state == STATE_CLOSED || is_forced(gate))
+            break;
+        struct breaker_step step = breaker_reset(&now, REASON_HEALTH);
+        if (commit(gate, &word, &step, &now))
+            break;
+    }
+    atomic_store_explicit(&row->up_since_ns, now_ns, memory_order_relaxed);
+}
+
 void gate_force(const struct gate *gate, enum state state)
 {
     uint32_t forced = state > STATE_HALF_OPEN ? (uint32_t)state : 0;

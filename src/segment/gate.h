@@ -59,6 +59,11 @@ void gate_give_back(const struct gate *gate, struct admission *admission);
 /* gate_reset(gate): resctl reset. Also clears a forced state. */
 void gate_reset(const struct gate *gate);
 
+/* gate_healthy(gate, now_ns): active checks found that the endpoint is up again: closes a breaker that is open or
+ * half-open, so that nobody has to wait for a probe that the checks have made already; from now on the endpoint counts
+ * as come back (balance.slow_start). */
+void gate_healthy(const struct gate *gate, uint64_t now_ns);
+
 /* gate_force(gate, state): lays STATE_FORCED_OPEN, STATE_FORCED_CLOSED or STATE_DRAINING over the breaker, or with
  * STATE_CLOSED takes it away. Each way the breaker begins anew, so that earlier results are late; while it is forced
  * nothing is counted. */

@@ -172,7 +172,14 @@ struct seg_row {
     _Atomic uint64_t pick[2];       /* any: of a destination: picks so far; when dead holders are looked for next */
     _Atomic uint64_t ewma;          /* any: peak EWMA of an endpoint's latency (policy/balance.h), 0 = nothing known */
     _Atomic uint64_t up_since_ns;   /* any: when a probe closed its breaker (balance.slow_start), 0 = never */
-    uint8_t spare[96];
+    /* The active agent alone, by what it checks and discovers (tools/agent): a dead one's words get old, and the next
+     * one goes on from them. */
+    _Atomic uint64_t health;            /* packed struct health (policy/health.h) */
+    _Atomic uint64_t checked_ns;        /* when health was found, 0 = never: older than 3 intervals says nothing */
+    _Atomic uint64_t health_since_ns;   /* when its state changed */
+    _Atomic uint64_t discovered_ns;     /* of a destination: the last good answer of its source, 0 = none yet */
+    _Atomic uint64_t discover_failures; /* of a destination: answers in a row since then that could not be used */
+    uint8_t spare[56];
     struct seg_coverage coverage; /* of a destination; its endpoints have none */
 };
 
@@ -326,7 +333,9 @@ AT(seg_row, adaptive, 2376);
 AT(seg_row, pick, 2424);
 AT(seg_row, ewma, 2440);
 AT(seg_row, up_since_ns, 2448);
-AT(seg_row, spare, 2456);
+AT(seg_row, health, 2456);
+AT(seg_row, discover_failures, 2488);
+AT(seg_row, spare, 2496);
 AT(seg_row, coverage, 2552);
 SIZE(seg_row, 2584);
 

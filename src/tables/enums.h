@@ -51,6 +51,12 @@ enum probe_kind {
     PROBE_KINDS
 };
 
+enum discovery_kind {
+#define DISCOVERY(id, name, looks) DISCOVERY_##id,
+#include "discoveries.tbl.h"
+    DISCOVERY_KINDS
+};
+
 enum finding {
 #define FINDING(id, name, detail) FINDING_##id,
 #include "findings.tbl.h"

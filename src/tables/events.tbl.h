@@ -12,4 +12,7 @@ EVENT(FAILED, "failed", REFUSAL)
 EVENT(AGENT, "agent", LIFE)
 EVENT(FALLBACK, "fallback", REFUSAL)
 EVENT(UNREACHABLE, "unreachable", REFUSAL)
+EVENT(HEALTH, "health", LIFE)
+EVENT(DISCOVERED, "discovered", LIFE)
+EVENT(DISCOVERY_FAILED, "discovery_failed", LIFE)
 #undef EVENT

@@ -150,4 +150,21 @@ KEY(fallback, "fallback", TEXT, "", "", "", "", "addresses tried one after the o
 KEY(fallback_on, "fallback.on", SET, "open failure overflow timeout", "", "", "none open failure overflow timeout",
     "what sends a call on to its fallback")
 KEY(via, "via", TEXT, "", "", "", "", "the local relay, such as a TLS terminator, that every connection goes through")
+KEY(discover, "discover", TEXT, "", "", "", "",
+    "where the agent finds the endpoints: dns:NAME:PORT, srv:NAME, file:/PATH, exec:COMMAND, consul:SERVICE, "
+    "k8s:NAMESPACE/SERVICE")
+KEY(discover_refresh_ns, "discover.refresh", DURATION, "10s", "100ms", "24h", "",
+    "how often it looks there; a file is read at once when it changes, Consul answers when something did")
+KEY(health_check, "health.check", TEXT, "", "", "", "",
+    "how the agent asks each endpoint whether it is well: off, tcp, http:/PATH, redis, postgres, exec:COMMAND")
+KEY(health_check_interval_ns, "health.check.interval", DURATION, "5s", "50ms", "24h", "",
+    "from one check of an endpoint to the next, 10% more or less")
+KEY(health_check_timeout_ns, "health.check.timeout", DURATION, "3s", "10ms", "1h", "",
+    "a check that takes longer has failed; more than the interval is as much as the interval")
+KEY(health_check_rise, "health.check.rise", COUNT, "2", "1", "255", "",
+    "checks in a row that an endpoint that is down has to pass to be up")
+KEY(health_check_fall, "health.check.fall", COUNT, "3", "1", "255", "",
+    "checks in a row that an endpoint has to fail to be down: then it is not picked")
+KEY(health_check_critical, "health.check.critical", WORD, "on", "", "", "off on",
+    "whether a destination without an endpoint that is up makes the whole unhealthy")
 #undef KEY

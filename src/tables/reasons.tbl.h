@@ -11,4 +11,5 @@ REASON(PROBE_FAILED, "probe_failed")
 REASON(PROBES_OK, "probes_ok")
 REASON(OPEN_ELAPSED, "open_elapsed")
 REASON(RESET, "reset")
+REASON(HEALTH, "health")
 #undef REASON

@@ -12,6 +12,7 @@
 #include "../print.h"
 #include "../view.h"
 #include "base/clock.h"
+#include "health.h"
 #include "lease.h"
 #include "load.h"
 #include "real/raw.h"
@@ -19,7 +20,7 @@
 #include "segment/rows.h"
 
 /* In the order in which they begin, and end. */
-static const struct agent_part *const parts[] = {NULL};
+static const struct agent_part *const parts[] = {&health_part, NULL};
 
 void agent_say(const char *format, ...)
 {
