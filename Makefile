@@ -114,7 +114,7 @@ install: all
 	install -m 644 $(B)/libresil.so $(DESTDIR)$(LIBDIR)/libresil.so
 	$(if $(wildcard $(B)/32/libresil.so),install -D -m 644 $(B)/32/libresil.so $(DESTDIR)$(LIBDIR32)/libresil.so)
 	install -m 644 config/resil.conf $(DESTDIR)$(PREFIX)/share/resil/resil.conf
-	install -m 644 config/examples/*.conf $(DESTDIR)$(PREFIX)/share/resil/examples/
+	install -m 644 config/examples/*.conf config/examples/*.stunnel $(DESTDIR)$(PREFIX)/share/resil/examples/
 
 clean:
 	rm -rf $(B)

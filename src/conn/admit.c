@@ -14,6 +14,7 @@
 #include "conn/host.h"
 #include "conn/inject.h"
 #include "conn/kernel.h"
+#include "conn/lookup.h"
 #include "conn/names.h"
 #include "conn/pace.h"
 #include "conn/steer.h"
@@ -78,6 +79,10 @@ bool admit_find(struct attempt *attempt)
     memcpy(query.addr, attempt->to.addr, sizeof query.addr);
     if (attempt->to.family != AF_UNIX && names_find(attempt->to.family, attempt->to.addr, name, sizeof name))
         query.name = name;
+    const char *service = attempt->to.family == AF_UNIX ? NULL : lookup_name(attempt->to.family, attempt->to.addr);
+    attempt->nowhere = service != NULL;
+    if (service && !query.name)
+        query.name = service;
     attempt->rules = host_rules();
     int index = attempt->rules ? rules_find(attempt->rules, &query, NULL) : -1;
     if (index >= 0) {

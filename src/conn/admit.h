@@ -52,6 +52,7 @@ struct attempt {
     struct sockaddr_storage asked; /* by the application; addr is where the endpoint is */
     socklen_t asked_length;        /* 0: not looked at yet */
     bool relayed;                  /* addr is that of `via` */
+    bool nowhere;                  /* what was asked for is the address of a service name (config/service.h) */
     /* Fallback (conn/fallback.h): the target where the call is, and the one where it goes next: index + 1, 0 = none. */
     uint32_t target, next_target;
     enum verdict verdict; /* why we refused it last */
@@ -61,7 +62,7 @@ struct attempt {
 extern const struct rule_destination admit_chaos_destination;
 
 /* admit_find(attempt): fills destination and rows from fd, to and now_ns; false when the call is not ours. Counts what
- * no destination matches. */
+ * no destination matches. Notes in any case whether the address is nowhere. */
 bool admit_find(struct attempt *attempt);
 
 /* admit_ask(attempt): rate, breaker, bulkhead. ADMIT: admission and slots are held. WAIT (only where attempt->blocking

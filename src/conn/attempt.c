@@ -173,9 +173,17 @@ static bool needs_relay(const struct attempt *attempt)
            !attempt->target;
 }
 
+/* Whether the call has an address that somebody may be at. */
+static bool has_place(struct attempt *attempt)
+{
+    if (needs_relay(attempt))
+        return steer_via(attempt);
+    return !attempt->nowhere || attempt->steered || attempt->relayed || attempt->target;
+}
+
 static int try_connect(struct attempt *attempt)
 {
-    enum verdict verdict = needs_relay(attempt) && !steer_via(attempt) ? VERDICT_NO_ENDPOINT : admit_ask(attempt);
+    enum verdict verdict = has_place(attempt) ? admit_ask(attempt) : VERDICT_NO_ENDPOINT;
     attempt->verdict = verdict;
     attempt->refused = verdict != VERDICT_ADMIT && verdict != VERDICT_WAIT;
     if (attempt->refused)
@@ -312,6 +320,10 @@ int attempt_connect(int fd, const struct sockaddr *addr, socklen_t length)
     if (conn && known(conn, fd, addr, length, &result))
         return result;
     bool ours = is_ours(&attempt, addr, length);
+    if (!ours && attempt.nowhere) { /* a port of the service that no rule names: its packets would go to strangers */
+        errno = ECONNREFUSED;
+        return -1;
+    }
     errno = saved;
     return ours ? first_connect(&attempt) : real.connect(fd, addr, length);
 }
