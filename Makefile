@@ -41,6 +41,8 @@ LIB := $(COMMON) $(patsubst %.c,$(B)/%.o,$(wildcard src/conn/*.c src/hooks/*.c))
 TOOL := $(COMMON) $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c tools/agent/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 LINK_LIB := -shared -Wl,-z,defs,-z,noexecstack,-z,relro,-z,now,-z,initfirst,--version-script=$(B)/libresil.map,-soname,libresil.so
+# Where dlsym stands in a libc before 2.34 (src/real/dynamic.h).
+LIBDL := -Wl,--push-state,--no-as-needed -l:libdl.so.2 -Wl,--pop-state
 LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now
 
 .PHONY: all build32 demo check unit lint asan bench install clean help FORCE
@@ -52,11 +54,11 @@ build32:
 # Linked beside and put in place at once: programs that run meanwhile see the old one or the new one, never a half.
 $(B)/libresil.so: $(LIB) $(B)/libresil.map
 	$(SAY) "  LD  $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_LIB) -o $@.new $(LIB) && mv $@.new $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_LIB) -o $@.new $(LIB) $(LIBDL) && mv $@.new $@
 
 $(B)/resctl: $(TOOL)
 	$(SAY) "  LD  $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_TOOL) -o $@.new $(TOOL) && mv $@.new $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_TOOL) -o $@.new $(TOOL) $(LIBDL) && mv $@.new $@
 
 # The anonymous version node lists the rows of the symbols table, as the machine has them, and nothing else.
 $(B)/libresil.map: src/tables/symbols.tbl.h src/tables/time64.tbl.h
@@ -81,7 +83,7 @@ $(B)/flags: FORCE
 $(B)/unit/%: tests/unit/%.c $(COMMON) $(B)/flags
 	@mkdir -p $(@D)
 	$(SAY) "  CC  $<"
-	$(Q)$(CC) $(BASE) $(WARN) $(WERROR) -I. -pthread $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON)
+	$(Q)$(CC) $(BASE) $(WARN) $(WERROR) -I. -pthread $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON) $(LIBDL)
 
 unit: $(UNIT)
 	$(Q)for test in $(UNIT); do $$test || exit 1; done

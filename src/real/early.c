@@ -2,13 +2,13 @@
  * Early forms of the hooked functions: see early.h. No bookkeeping, no cancellation points, no locks. */
 #include "real/early.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
 
+#include "real/dynamic.h"
 #include "real/raw.h"
 
 static long finish(long result)

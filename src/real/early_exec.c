@@ -4,12 +4,12 @@
 #include "real/early.h"
 
 #include <alloca.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "real/arguments.h"
+#include "real/dynamic.h"
 #include "real/raw.h"
 
 static int fail(long result)

@@ -2,9 +2,9 @@
  * The only dlsym of the library. */
 #include "real/real.h"
 
-#include <dlfcn.h>
 #include <string.h>
 
+#include "real/dynamic.h"
 #include "real/early.h"
 
 struct real real = {
