@@ -5,7 +5,9 @@
 #   make check        install what the tests need, build with warnings as errors, run every test
 #   make lint         rooms, tables, exported symbols, format
 #   make unit         the pure rooms alone, and the shared accounts under contention
-#   make asan         the pure rooms and resctl under the address and undefined-behaviour sanitizers
+#   make asan         the pure rooms, resctl and every input of tests/fuzz under the address and undefined-behaviour sanitizers
+#   make fuzz         TIME=60 seconds of libFuzzer over tests/fuzz, shared by all harnesses (clang)
+#   make replay       every input of tests/fuzz/corpus through its harness, once
 #   make bench        what a call costs, as ratios and instruction counts
 #   make build32      build/32: the library for 32-bit programs (i686-linux-gnu-gcc, or gcc -m32)
 #   make install      PREFIX=/usr/local DESTDIR=; with what build32 made, if it did
@@ -45,7 +47,7 @@ LINK_LIB := -shared -Wl,-z,defs,-z,noexecstack,-z,relro,-z,now,-z,initfirst,--ve
 LIBDL := -Wl,--push-state,--no-as-needed -l:libdl.so.2 -Wl,--pop-state
 LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now
 
-.PHONY: all build32 demo check unit lint asan bench install clean help FORCE
+.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay bench install clean help FORCE
 all: $(B)/libresil.so $(B)/resctl
 
 build32:
@@ -104,8 +106,31 @@ lint: all
 
 ASAN_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 asan:
-	$(Q)$(MAKE) --no-print-directory B=$(B)/asan CFLAGS='$(ASAN_FLAGS)' $(B)/asan/resctl unit
+	$(Q)$(MAKE) --no-print-directory B=$(B)/asan CFLAGS='$(ASAN_FLAGS)' $(B)/asan/resctl unit replay
 	$(Q)$(B)/asan/resctl check config/resil.conf
+
+# Each tests/fuzz/NAME.c is a harness over all that resctl has, without its main(). Its own main() is libFuzzer's in
+# `make fuzz`, else one that runs files once.
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_MAIN ?= tests/fuzz/replay/main.c
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+$(B)/fuzz/everything.a: $(filter-out $(B)/tools/resctl.o,$(TOOL))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h tests/fuzz/segment.h $(FUZZ_MAIN) $(B)/fuzz/everything.a
+	$(SAY) "  CC  $<"
+	$(Q)$(CC) $(BASE) $(WARN) $(WERROR) -I. -pthread $(CFLAGS) $(LDFLAGS) $(FUZZ_LINK) -o $@ $< $(FUZZ_MAIN) $(B)/fuzz/everything.a
+
+fuzzers: $(FUZZERS)
+
+replay: fuzzers
+	$(Q)$(PYTHON) tests/fuzz.py replay $(B)/fuzz
+
+TIME ?= 60
+fuzz:
+	$(Q)$(MAKE) --no-print-directory B=$(B)/fuzzing CC=clang CFLAGS='$(FUZZ_FLAGS)' FUZZ_MAIN= FUZZ_LINK=-fsanitize=fuzzer fuzzers
+	$(Q)$(PYTHON) tests/fuzz.py run $(B)/fuzzing/fuzz --seconds $(TIME)
 
 bench: all
 	$(Q)$(PYTHON) tests/bench.py
