@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 def everything(folder):
     """An archive of all that resctl has, without its main()."""
     archive = str(folder / "everything.a")
-    objects = [path for room in ROOMS for path in glob.glob(os.path.join(BUILD, room, "*.o"))
+    objects = [path for room in ROOMS for path in glob.glob(os.path.join(BUILD, room, "**", "*.o"), recursive=True)
                if not path.endswith("tools/resctl.o")]
     subprocess.run(["ar", "rcs", archive, *objects], check=True)
     return archive
