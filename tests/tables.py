@@ -72,6 +72,12 @@ def hints_block():
     return lines + [f"| `{name}` | {what} |" for name, what in re.findall(r'^HINT\((\w+), "(.*)"\)$', text, flags=re.M)]
 
 
+def findings_block():
+    text = (ROOT / "tools/gaps.tbl.h").read_text()
+    lines = ["| finding | means |", "|---|---|"]
+    return lines + [f"| `{name}` | {what} |" for name, what in re.findall(r'^GAP\((\w+), "(.*)"\)$', text, flags=re.M)]
+
+
 LAYOUT = ROOT / "src/segment/layout.h"
 
 # What a reader of another program needs of the first page: (field, length, what stands there).
@@ -148,7 +154,8 @@ def event_keys_block():
 
 
 BLOCKS = {"keys": keys_block, "check keys": check_keys_block, "event keys": event_keys_block, "counters": counters_block,
-          "symbols": symbols_block, "commands": commands_block, "hints": hints_block, "segment": segment_block}
+          "symbols": symbols_block, "commands": commands_block, "hints": hints_block,
+          "findings": findings_block, "segment": segment_block}
 
 
 def rewritten(text):

@@ -22,6 +22,8 @@ COMMAND("explain", command_explain, "HOST:PORT [--app A] [--uid N] [--address AD
         "tell which rule a connect obeys and why, where each value comes from, and how long it may take")
 COMMAND("check", command_check, "[FILE] [--rules TEXT] [--json]",
         "check a configuration: all errors, and hints for dubious values")
+COMMAND("audit", command_audit, "[--unused] [--json] [SEGMENT]",
+        "find what the programs connect to unmatched, unenforced, without timeout or without breaker")
 COMMAND("doctor", command_doctor, "[--json] CMD [ARGS...] or PID",
         "tell whether the library reaches a program or a process, and what share of its bytes the hooks saw")
 COMMAND("reset", command_reset, "DEST[/ENDPOINT] [SEGMENT]",

@@ -275,7 +275,8 @@ static void read_unmatched(struct view *view)
         struct view_unmatched *out = &view->unmatched[view->unmatched_count];
         out->count = atomic_load(&row->count);
         copy_text(out->address, sizeof out->address, row->label, sizeof row->label);
-        view->unmatched_count += atomic_load(&row->last_ns) != 0 && out->count != 0 && out->address[0];
+        out->last_ns = atomic_load(&row->last_ns);
+        view->unmatched_count += out->last_ns != 0 && out->count != 0 && out->address[0];
     }
     qsort(view->unmatched, view->unmatched_count, sizeof view->unmatched[0], by_count);
 }

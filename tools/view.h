@@ -23,7 +23,7 @@ struct view_destination {
 
 struct view_unmatched {
     char address[80];
-    uint64_t count;
+    uint64_t count, last_ns;
 };
 
 struct view {
