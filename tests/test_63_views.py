@@ -186,6 +186,36 @@ def test_looking_changes_nothing(resil, hold):
         assert file.read() == before
 
 
+def test_status_shows_who_waits_and_who_probes(resil, hold, black_hole):
+    resil.config(rules(hold.port, "bulkhead.limit = 1\nbulkhead.queue = 5\nbulkhead.queue_timeout = 60s\n")
+                 + f"[destination broken]\nmatch = {HOST}:{black_hole.port}\nbreaker.failures = 1\nbreaker.open_time = 1ms\n"
+                   "breaker.jitter = off\ntimeout.connect = 100ms\ntimeout.probe = 60s\n")
+    holder, waiter, prober = resil.puppet(hold.port), resil.puppet(hold.port), resil.puppet(black_hole.port)
+    assert holder.do("s = connect()") == "ok" and prober.do("connect()") == "ETIMEDOUT"
+    waiter.tell("s = connect()")
+    prober.tell("connect()")
+    wait_until(lambda: resil.row("backend")["queued"] == 1 and resil.row("broken")["probes"] == 1, what="a waiter and a probe")
+    text = resil.resctl("status").out.decode()
+    assert re.search(r"^backend +\* +closed +- +enforce +1/1 \+1 queued ", text, re.MULTILINE), text
+    assert re.search(r"^broken +\* +half_open, 1 probe ", text, re.MULTILINE), text
+
+
+def test_status_shows_drift(resil, hold):
+    path = resil.config(rules(hold.port))
+    assert resil.puppet(hold.port).do("s = connect()") == "ok"
+
+    def line():
+        return next(one for one in resil.resctl("status").out.decode().splitlines() if one.startswith("rules "))
+
+    assert re.search(rf"generation 1, loaded \S+ \(\S+ ago\) by pid \d+ from {path}$", line())
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("# more\n")
+    assert line().endswith(f"{path}; FILE CHANGED SINCE LOAD")
+    assert resil.status()["segment"]["file_changed"] is True
+    os.unlink(path)
+    assert line().endswith(f"{path}; FILE IS GONE")
+
+
 REGIONS = {"header": (96, 512), "texts": (336, 2000), "directory": (65536, 12288), "rules": (131072, 65536),
            "rows": (2228224, 2646016), "processes": (4915200, 524288), "ledger": (5439488, 65536),
            "unmatched": (9633792, 32768), "events": (9699328, 700000)}

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/lease.h"
 #include "agent/probe.h"
@@ -18,17 +19,25 @@ static void print_safe(const char *text)
     fputs(escape_text(safe, sizeof safe, text), stdout);
 }
 
+static const char *drift(const struct view *view)
+{
+    if (!view->file_changed)
+        return "";
+    return access(view->config_path, F_OK) == 0 ? "; FILE CHANGED SINCE LOAD" : "; FILE IS GONE";
+}
+
 static void print_rules(const struct view *view)
 {
-    char when[TIME_TEXT];
+    char when[TIME_TEXT], age[DURATION_TEXT];
+    uint64_t age_ns = view->loaded_wall_ns < view->wall_ns ? view->wall_ns - view->loaded_wall_ns : 0;
     if (!view->rules) {
         printf("rules      none: every call passes through\n");
         return;
     }
-    printf("rules      generation %" PRIu64 ", loaded %s by pid %u from ", view->generation,
-           format_time(when, view->loaded_wall_ns), view->loaded_pid);
+    printf("rules      generation %" PRIu64 ", loaded %s (%s ago) by pid %u from ", view->generation,
+           format_time(when, view->loaded_wall_ns), format_rough(age, age_ns / (uint64_t)NS_PER_US), view->loaded_pid);
     print_safe(view->config_path[0] ? view->config_path : "the built-in text");
-    printf("%s\n", view->file_changed ? "; FILE CHANGED SINCE LOAD" : "");
+    printf("%s\n", drift(view));
 }
 
 static void print_error(const struct view *view)
@@ -175,6 +184,26 @@ static bool any_health(const struct view *view)
     return false;
 }
 
+/* "half_open, 1 probe", "8/10 +3 queued": what waits is shown while there is some. */
+static void add_state(struct table *table, const struct view_row *row)
+{
+    if (row->probes)
+        table_cell(table, "%s, %u probe%s", state_names[row->state], row->probes, row->probes == 1 ? "" : "s");
+    else
+        table_cell(table, "%s", state_names[row->state]);
+}
+
+static void add_use(struct table *table, const struct view_row *row, int64_t limit)
+{
+    char queued[32] = "";
+    if (row->queued)
+        snprintf(queued, sizeof queued, " +%u queued", row->queued);
+    if (limit > 0)
+        table_cell(table, "%u/%" PRId64 "%s", row->in_flight, limit, queued);
+    else
+        table_cell(table, "%u/-%s", row->connections, queued);
+}
+
 static void add_row(struct table *table, const struct view *view, const struct view_destination *destination,
                     const struct view_row *row)
 {
@@ -183,13 +212,10 @@ static void add_row(struct table *table, const struct view *view, const struct v
     const char *reason = reason_names[row->reason];
     table_cell(table, "%s", destination->name);
     table_cell(table, row->is_fallback ? "%s fallback" : "%s", row->endpoint);
-    table_cell(table, "%s", state_names[row->state]);
+    add_state(table, row);
     table_cell(table, "%s", *reason ? reason : "-");
     table_cell(table, "%s", view_mode(destination, mode));
-    if (limit > 0)
-        table_cell(table, "%u/%" PRId64, row->in_flight, limit);
-    else
-        table_cell(table, "%u/-", row->connections);
+    add_use(table, row, limit);
     table_cell(table, "%" PRIu64, count_ok(view, destination, row));
     table_cell(table, "%" PRIu64, count_failed(view, row));
     table_cell(table, "%" PRIu64, count_rejected(view, row));
