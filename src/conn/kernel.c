@@ -201,7 +201,7 @@ bool kernel_readable(const void *addr, unsigned bytes)
     const char *first = addr;
     const char *last = bytes > 8 ? first + bytes - 8 : first;
     bool one_page = ((uintptr_t)first & 4095) + bytes <= 4096;
-    return probe(first) && (one_page || probe(last));
+    return first && probe(first) && (one_page || probe(last)); /* the probe takes NULL for a question */
 }
 
 bool kernel_signals_restart(void)

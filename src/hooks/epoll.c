@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "conn/park.h"
 #include "conn/exchange.h"
+#include "conn/kernel.h"
 #include "conn/registration.h"
 #include "conn/wait.h"
 #include "hooks/hook.h"
@@ -70,7 +71,8 @@ HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const str
     int64_t timeout_ns;
     int result;
     park_wait_enter(epfd);
-    if (!wait_ns(timeout, &timeout_ns) || !wait_watching_set(timeout_ns))
+    if (!wait_watching_set(-1) || (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)) ||
+        !wait_ns(timeout, &timeout_ns) || !wait_watching_set(timeout_ns))
         return real.epoll_pwait2(epfd, events, count, timeout, mask);
     wait_start(&wait, timeout_ns);
     park_wait_begin(epfd);

@@ -164,20 +164,31 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     return number ? tracked_recvmsg(number, fd, message, flags) : real.recvmsg(fd, message, flags);
 }
 
+/* wide: the timeout is one of 64 bits in a program of 32. */
+static int real_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout, bool wide)
+{
+#ifdef __i386__
+    if (wide)
+        return real.__recvmmsg64(fd, messages, count, flags, timeout);
+#endif
+    (void)wide;
+    return real.recvmmsg(fd, messages, count, flags, timeout);
+}
+
 /* What the messages carried; their number is the call's own result. */
-HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+int input_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout, bool wide)
 {
     struct conn *conn = conn_of(fd);
     struct transfer transfer;
     int result;
     ssize_t bytes;
     if (!conn || off_stream(flags))
-        return real.recvmmsg(fd, messages, count, flags, timeout);
+        return real_recvmmsg(fd, messages, count, flags, timeout, wide);
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     transfer.peek = (flags & MSG_PEEK) != 0;
     do {
-        result = real.recvmmsg(fd, messages, count, flags, timeout);
+        result = real_recvmmsg(fd, messages, count, flags, timeout, wide);
         bytes = result < 0 ? -1 : 0;
         for (int i = 0; i < result; i++)
             bytes += (ssize_t)messages[i].msg_len;
@@ -186,6 +197,12 @@ HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, s
         transfer_show_vector(&transfer, seen(messages[i].msg_hdr.msg_iov, flags), messages[i].msg_hdr.msg_iovlen,
                              (ssize_t)messages[i].msg_len);
     return bytes < 0 ? -1 : result;
+}
+
+HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+{
+    return conn_of(fd) ? input_recvmmsg(fd, messages, count, flags, timeout, false)
+                       : real.recvmmsg(fd, messages, count, flags, timeout);
 }
 
 /* The fortified forms: an overflow is libc's to report. */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "conn/kernel.h"
 #include "conn/wait.h"
+#include "hooks/input.h"
 
 HOOK int __getsockopt64(int fd, int level, int name, void *value, socklen_t *length)
 {
@@ -49,15 +50,8 @@ static struct timespec narrow(const struct timespec64 *time)
 
 HOOK int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec64 *timeout)
 {
-    if (!conn_of(fd) || (timeout && !kernel_readable(timeout, sizeof *timeout)))
-        return real.__recvmmsg64(fd, messages, count, flags, timeout);
-    struct timespec plain = timeout ? narrow(timeout) : (struct timespec){0};
-    int result = recvmmsg(fd, messages, count, flags, timeout ? &plain : NULL);
-    if (timeout && result >= 0) {
-        timeout->tv_sec = plain.tv_sec;
-        timeout->tv_nsec = plain.tv_nsec;
-    }
-    return result;
+    return conn_of(fd) ? input_recvmmsg(fd, messages, count, flags, timeout, true)
+                       : real.__recvmmsg64(fd, messages, count, flags, timeout);
 }
 
 HOOK int __ppoll64(struct pollfd *fds, nfds_t count, const struct timespec64 *timeout, const sigset_t *mask)
@@ -97,23 +91,10 @@ HOOK int __select64(int count, fd_set *in, fd_set *out, fd_set *except, struct t
 HOOK int __epoll_pwait2_time64(int epfd, struct epoll_event *events, int count, const struct timespec64 *timeout,
                                const sigset_t *mask)
 {
-    struct wait wait;
-    int64_t timeout_ns = -1;
-    int result;
-    struct timespec plain = {0};
-    if (!wait_watching() || (timeout && !kernel_readable(timeout, sizeof *timeout)))
+    if (!wait_watching_set(-1) || (timeout && !kernel_readable(timeout, sizeof *timeout)))
         return real.__epoll_pwait2_time64(epfd, events, count, timeout, mask);
-    if (timeout)
-        plain = narrow(timeout);
-    if (!wait_ns(timeout ? &plain : NULL, &timeout_ns))
-        return real.__epoll_pwait2_time64(epfd, events, count, timeout, mask);
-    wait_start(&wait, timeout_ns);
-    do {
-        int64_t slice_ns = wait_slice_ns(&wait);
-        struct timespec64 slice = {.tv_sec = slice_ns / NS_PER_S, .tv_nsec = (int32_t)(slice_ns % NS_PER_S)};
-        result = real.__epoll_pwait2_time64(epfd, events, count, slice_ns < 0 ? NULL : &slice, mask);
-    } while (result == 0 && wait_again(&wait));
-    return result;
+    struct timespec plain = timeout ? narrow(timeout) : (struct timespec){0};
+    return epoll_pwait2(epfd, events, count, timeout ? &plain : NULL, mask);
 }
 
 HOOK int __fcntl_time64(int fd, int command, ...)
