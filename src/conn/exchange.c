@@ -209,6 +209,13 @@ void exchange_unseen(struct conn *conn, const struct kernel_bytes *bytes, uint64
         observe(conn, OBSERVATION_ANSWERED, now_ns);
 }
 
+bool exchange_is_sent(struct conn *conn, int fd)
+{
+    uint64_t all = atomic_load_explicit(&conn->seen_out, memory_order_relaxed);
+    uint64_t mine = atomic_load_explicit(&conn->exchange_bytes, memory_order_relaxed);
+    return kernel_sending(fd, &conn->acked, all > mine ? all - mine : 0);
+}
+
 void exchange_slow(struct conn *conn, uint64_t now_ns)
 {
     uint64_t at_ns = atomic_load_explicit(&conn->slow_at_ns, memory_order_relaxed);

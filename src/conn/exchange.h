@@ -34,6 +34,10 @@ uint64_t exchange_look(struct conn *conn, uint64_t now_ns);
 struct kernel_bytes;
 void exchange_unseen(struct conn *conn, const struct kernel_bytes *bytes, uint64_t now_ns);
 
+/* exchange_is_sent(conn, fd): whether the request is still on its way and gets ahead: a large one over a slow line. One
+ * that lies there, because the peer or the line is gone, does not. Two system calls. */
+bool exchange_is_sent(struct conn *conn, int fd);
+
 /* exchange_slow(conn, now_ns): whether the call in flight has just become slow: then the breaker is told. A system call
  * when it is due. */
 void exchange_slow(struct conn *conn, uint64_t now_ns);

@@ -95,14 +95,17 @@ bool kernel_received(int fd, _Atomic uint64_t *seen)
     return true;
 }
 
-bool kernel_sending(int fd, _Atomic uint64_t *acked)
+bool kernel_sending(int fd, _Atomic uint64_t *acked, uint64_t earlier)
 {
+    enum { SYN = 1 }; /* is counted */
     int queued = 0;
     struct tcp_bytes bytes;
     if (raw_syscall(SYS_ioctl, fd, SIOCOUTQ, (long)&queued, 0, 0, 0) != 0 || !tcp_bytes(fd, &bytes))
         return false;
     uint64_t before = atomic_exchange(acked, bytes.acked);
-    return (queued > 0 || before > 0) && before < bytes.acked;
+    if (before == 0)
+        return queued > 0 && bytes.acked > earlier + SYN;
+    return bytes.acked > before;
 }
 
 bool kernel_count(int fd, struct kernel_bytes *bytes)

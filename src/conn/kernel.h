@@ -15,9 +15,10 @@ enum kernel_state kernel_connection(int fd); /* consumes no error */
 bool kernel_has_bytes(int fd);               /* unread ones */
 /* kernel_received(fd, seen): whether bytes (or the end) arrived beyond *seen, which is then set to all that arrived. */
 bool kernel_received(int fd, _Atomic uint64_t *seen);
-/* kernel_sending(fd, acked): whether bytes of ours are on their way, or were at the last look, and some arrived since
- * then. *acked: what had arrived at the last look, 0 when there was none. */
-bool kernel_sending(int fd, _Atomic uint64_t *acked);
+/* kernel_sending(fd, acked, earlier): whether bytes of ours are on their way, or were at the last look, and some
+ * arrived since then. *acked: what had arrived at the last look, 0 when there was none: then those count that came
+ * behind the `earlier` ones. */
+bool kernel_sending(int fd, _Atomic uint64_t *acked, uint64_t earlier);
 /* kernel_count(fd, bytes): the bytes that a TCP socket was given to send and those that arrived, its end excluded where
  * it is known to have come. False for other sockets and kernels before 4.19. */
 struct kernel_bytes {

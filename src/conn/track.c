@@ -117,7 +117,7 @@ static bool not_late(struct conn *conn, enum conn_state state, int fd, uint64_t 
         exchange_answered(conn, now_ns);
         return true;
     }
-    if (state == CONN_WAITING && kernel_sending(fd, &conn->acked)) {
+    if (state == CONN_WAITING && exchange_is_sent(conn, fd)) {
         timer_start(conn, now_ns, timer_response_ns(conn));
         return true;
     }
@@ -271,7 +271,7 @@ static void settle_unseen(struct conn *conn, int fd)
     if (conn_state(conn) == CONN_WAITING) {
         if (kernel_received(fd, &conn->received))
             exchange_answered(conn, now_ns);
-        else if (is_over(conn, now_ns) && kernel_sending(fd, &conn->acked))
+        else if (is_over(conn, now_ns) && exchange_is_sent(conn, fd))
             timer_stop(conn);
         return;
     }
