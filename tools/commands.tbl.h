@@ -28,6 +28,10 @@ COMMAND("doctor", command_doctor, "[--json] CMD [ARGS...] or PID",
         "tell whether the library reaches a program or a process, and what share of its bytes the hooks saw")
 COMMAND("reset", command_reset, "DEST[/ENDPOINT] [SEGMENT]",
         "close the breakers of a destination or of one endpoint, clear their counts and forced states")
+COMMAND("set", command_set, "DEST [KEY=VALUE]... [--for D] [--clear [KEY]...] [SEGMENT]",
+        "lay values over those of the configuration while programs run; they end by themselves, or are cleared")
+COMMAND("chaos", command_chaos, "set DEST SPEC --for D or --forever, list [--json], clear [DEST] [SEGMENT]",
+        "inject faults into the calls of programs that run, show them, take them away")
 COMMAND("reload", command_reload, "[FILE] [--rules TEXT] [--json] [SEGMENT]",
         "load the configuration anew into a segment that programs use; a bad file changes nothing")
 COMMAND("gc", command_gc, "[--remove] [--json] [SEGMENT]",

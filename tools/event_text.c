@@ -41,10 +41,21 @@ static const char *reason_of(const struct seg_event *event)
     case EVENT_AGENT:
     case EVENT_DISCOVERED:
     case EVENT_DISCOVERY_FAILED:
+    case EVENT_SET:
+    case EVENT_CLEARED:
+    case EVENT_OFF:
+    case EVENT_ON:
     case EVENT_COUNT:
         break;
     }
     return name_at(reason_names, REASON_COUNT, event->reason);
+}
+
+/* What somebody did by hand: `error' is whose hand it was. */
+static bool has_author(const struct seg_event *event)
+{
+    return event->kind == EVENT_SET || event->kind == EVENT_CLEARED || event->kind == EVENT_OFF ||
+           event->kind == EVENT_ON;
 }
 
 static bool has_states(const struct seg_event *event)
@@ -69,14 +80,15 @@ static void print_subject(const struct seg_event *event)
 static void print_detail(const struct seg_event *event)
 {
     const char *reason = reason_of(event);
-    const char *error = event->error ? chaos_errno_name((int)event->error) : NULL;
+    bool fails = event->error && !has_author(event);
+    const char *error = fails ? chaos_errno_name((int)event->error) : NULL;
     if (has_states(event))
         printf("  %s -> %s", state_of(event, event->from), state_of(event, event->to));
     if (*reason)
         printf(has_states(event) ? "  (%s)" : "  %s", reason);
     if (error)
         printf("  %s", error);
-    else if (event->error)
+    else if (fails)
         printf("  errno %u", event->error);
     if (event->count > 1 || event->kind == EVENT_REJECTED)
         printf("  x%" PRIu64, event->count);
@@ -88,6 +100,8 @@ void event_print(const struct seg_event *event)
     printf("%s  %-8s", format_time(when, event->wall_ns), name_at(event_names, EVENT_COUNT, event->kind));
     print_subject(event);
     print_detail(event);
+    if (has_author(event))
+        printf("  uid %u", event->error);
     printf("  pid %u %s\n", event->pid, escape_text(program, sizeof program, event->program));
 }
 
@@ -109,12 +123,17 @@ void event_print_json(const struct seg_event *event)
     json_text(&json, "from", has_states(event) ? state_of(event, event->from) : NULL);
     json_text(&json, "to", has_states(event) ? state_of(event, event->to) : NULL);
     json_text(&json, "reason", text_or_null(reason_of(event)));
-    if (event->error)
+    bool fails = event->error && !has_author(event);
+    if (fails)
         json_number(&json, "errno", event->error);
     else
         json_null(&json, "errno");
-    json_text(&json, "error", event->error ? chaos_errno_name((int)event->error) : NULL);
+    json_text(&json, "error", fails ? chaos_errno_name((int)event->error) : NULL);
     json_number(&json, "count", event->count);
+    if (has_author(event))
+        json_number(&json, "uid", event->error);
+    else
+        json_null(&json, "uid");
     json_number(&json, "pid", event->pid);
     json_text(&json, "program", event->program);
     json_close(&json);

@@ -327,6 +327,31 @@ static bool stands_already(const struct session *session, const struct publisher
                          : !last;
 }
 
+static void tell_change(const struct session *session, const struct publisher_change *change)
+{
+    char label[SEG_LABEL];
+    const char *key = change->key >= 0 ? key_info[change->key].name : "*";
+    snprintf(label, sizeof label, change->value ? "%s = %s" : "%s", key, change->value);
+    struct event event = {.kind = change->value ? EVENT_SET : EVENT_CLEARED,
+                          .row = ROW_NONE,
+                          .error = getuid(),
+                          .program = session->publisher->program,
+                          .name = change->destination ? change->destination : "*",
+                          .label = label};
+    event_write(session->publisher->segment, &event);
+}
+
+/* `chaos = deny` in the file is a promise that nobody breaks by hand. */
+static bool is_denied(const struct session *session, const struct publisher_change *change)
+{
+    if (change->key != KEY_chaos || !change->value || !*change->value)
+        return false;
+    int index = overlay_find(session->rules, change->destination);
+    return index >= 0 &&
+           strcmp(rules_text(session->rules, rules_destination(session->rules, (uint32_t)index)->conf.chaos), "deny") ==
+               0;
+}
+
 /* False when it stands so already. */
 static bool apply(struct session *session, const struct publisher_change *change)
 {
@@ -362,14 +387,19 @@ enum publisher_result publisher_change(const struct publisher *publisher, const 
     if (!session.rules)
         return end(&session, fail(&session, PUBLISHER_NONE, "there are no rules: every call passes through"));
     memcpy(session.block, session.rules, session.rules->bytes);
-    for (uint32_t i = 0; i < count && session.count < 2 * LIVE_OVERRIDES_MAX; i++)
+    for (uint32_t i = 0; i < count && session.count < 2 * LIVE_OVERRIDES_MAX; i++) {
+        if (is_denied(&session, &change[i]))
+            return end(&session, fail(&session, PUBLISHER_DENIED, "the configuration says `chaos = deny' there"));
         changed |= apply(&session, &change[i]);
+    }
     if (!changed)
         return end(&session, PUBLISHER_SAME);
     size_t bytes = emit(&session, session.count, &session.errors);
     if (bytes == 0)
         return end(&session, PUBLISHER_BAD);
     publish(&session, bytes, true);
+    for (uint32_t i = 0; i < count; i++)
+        tell_change(&session, &change[i]);
     return end(&session, PUBLISHER_OK);
 }
 
@@ -386,11 +416,9 @@ static void print_lines(const char *text, const char *subject)
 
 int publisher_exit(enum publisher_result result, const struct publisher_report *report, const char *subject)
 {
-    static const int codes[] = {[PUBLISHER_OK] = RESCTL_OK,
-                                [PUBLISHER_SAME] = RESCTL_OK,
-                                [PUBLISHER_BAD] = RESCTL_USAGE,
-                                [PUBLISHER_NONE] = RESCTL_NO,
-                                [PUBLISHER_BUSY] = RESCTL_SYSTEM};
+    static const int codes[] = {
+        [PUBLISHER_OK] = RESCTL_OK,   [PUBLISHER_SAME] = RESCTL_OK,   [PUBLISHER_BAD] = RESCTL_USAGE,
+        [PUBLISHER_NONE] = RESCTL_NO, [PUBLISHER_DENIED] = RESCTL_NO, [PUBLISHER_BUSY] = RESCTL_SYSTEM};
     print_lines(report->notes, subject);
     if (result != PUBLISHER_OK && result != PUBLISHER_SAME)
         print_lines(report->errors, subject);

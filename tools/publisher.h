@@ -16,10 +16,11 @@ enum { PUBLISHER_ERRORS = 1 << 14 };
 
 enum publisher_result {
     PUBLISHER_OK,
-    PUBLISHER_SAME, /* it stands so already: no new generation */
-    PUBLISHER_BAD,  /* errors: nothing was changed */
-    PUBLISHER_NONE, /* errors: there are no rules that values could be laid over */
-    PUBLISHER_BUSY  /* errors: somebody else keeps publishing, or the segment has no place for us */
+    PUBLISHER_SAME,   /* it stands so already: no new generation */
+    PUBLISHER_BAD,    /* errors: nothing was changed */
+    PUBLISHER_DENIED, /* errors: the configuration forbids it */
+    PUBLISHER_NONE,   /* errors: there are no rules that values could be laid over */
+    PUBLISHER_BUSY    /* errors: somebody else keeps publishing, or the segment has no place for us */
 };
 
 /* What a call did, or why it did nothing. */

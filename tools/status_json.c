@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "coverage.h"
 #include "json.h"
+#include "overrides.h"
 #include "print.h"
 #include "segment/rows.h"
 
@@ -50,6 +51,7 @@ static void write_segment(struct json *json, const struct view *view)
     json_bool(json, "file_changed", view->file_changed);
     json_bool(json, "off", view->off);
     write_agent(json, view);
+    overrides_json(json, "overrides", view, -1);
     json_array(json, "chaos");
     for (uint32_t i = 0; i < view->destinations; i++)
         if (view->destination[i].chaos[0])

@@ -10,6 +10,7 @@
 #include "agent/lease.h"
 #include "agent/probe.h"
 #include "base/clock.h"
+#include "overrides.h"
 #include "print.h"
 #include "table.h"
 
@@ -92,6 +93,16 @@ static void print_overrides(const struct view *view)
         putchar('\n');
 }
 
+static void print_values(const struct view *view)
+{
+    uint32_t index = 0;
+    for (const struct live_override *row; (row = overrides_next(view, -1, &index));) {
+        printf("set        ");
+        overrides_print(view, row);
+        putchar('\n');
+    }
+}
+
 static void print_chaos(const struct view *view)
 {
     for (uint32_t i = 0; i < view->destinations; i++) {
@@ -116,6 +127,7 @@ static void print_header(const struct view *view)
     print_agent(view);
     print_switch(view);
     print_overrides(view);
+    print_values(view);
     print_chaos(view);
     if (view->dropped || view->doubts)
         printf("DOUBTS     passed through: %" PRIu64 " for want of a place, %" PRIu64 " for an internal doubt\n",

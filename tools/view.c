@@ -88,12 +88,11 @@ static void read_directory(struct view *view)
 struct rules *view_published(const struct segment *segment, const struct live **live)
 {
     uint64_t generation;
-    size_t bytes = publish_size(segment);
     *live = NULL;
-    if (bytes == 0)
+    if (publish_size(segment) == 0)
         return NULL;
-    void *block = take_memory(bytes, 1);
-    size_t copied = publish_copy(segment, block, bytes, &generation);
+    void *block = take_memory(SEG_RULES_BYTES, 1); /* they may grow at this moment */
+    size_t copied = publish_copy(segment, block, SEG_RULES_BYTES, &generation);
     if (copied && rules_valid(block, copied)) {
         *live = live_find(block, copied);
         return block;

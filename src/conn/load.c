@@ -144,18 +144,17 @@ static struct rules_copy *lay_out(const struct rules *published, const struct li
 static struct rules_copy *take_copy(uint64_t *generation)
 {
     struct rules_copy *copy = NULL;
-    size_t bytes = publish_size(&host.segment);
-    void *block = bytes ? map(bytes) : NULL;
+    void *block = map(SEG_RULES_BYTES); /* only what is written is ever there; and they may grow at this moment */
     if (!block)
         return NULL;
-    size_t copied = publish_copy(&host.segment, block, bytes, generation);
+    size_t copied = publish_copy(&host.segment, block, SEG_RULES_BYTES, generation);
     const struct rules *rules = block;
     if (copied && usable(rules, copied)) {
         const struct live *live = live_find(rules, copied);
         const struct rules *inner = live_rules(live);
         copy = lay_out(rules, inner && inner->destinations > SEG_ROWS ? NULL : live);
     }
-    raw_munmap(block, bytes);
+    raw_munmap(block, SEG_RULES_BYTES);
     return copy;
 }
 

@@ -43,8 +43,8 @@ void event_write(const struct segment *segment, const struct event *event)
     out->count = event->count ? event->count : 1;
     text_copy(out->program, sizeof out->program, event->program ? event->program : "");
     const struct seg_row *row = event->row < SEG_ROWS ? seg_row(segment, event->row) : NULL;
-    text_copy(out->name, sizeof out->name, row ? row->name : "");
-    text_copy(out->label, sizeof out->label, row ? row->label : "");
+    text_copy(out->name, sizeof out->name, event->name ? event->name : row ? row->name : "");
+    text_copy(out->label, sizeof out->label, event->label ? event->label : row ? row->label : "");
     atomic_store_explicit(&out->seq, number + 1, memory_order_release);
 }
 

@@ -23,6 +23,7 @@ struct event {
     uint32_t error;
     uint64_t count;
     const char *program;
+    const char *name, *label; /* in place of the row's; NULL: those */
 };
 
 void event_write(const struct segment *segment, const struct event *event);

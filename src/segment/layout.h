@@ -240,7 +240,7 @@ struct seg_event {
     uint32_t from; /* STATE_* */
     uint32_t to;
     uint32_t reason; /* REASON_* of a state, VERDICT_* of a refusal, OBSERVATION_* of a failure */
-    uint32_t error;  /* errno, or 0 */
+    uint32_t error;  /* errno, or 0; of SET CLEARED OFF ON: the uid of the author */
     uint64_t count;  /* how many this stands for */
     char program[SEG_PROGRAM];
     char name[SEG_NAME];

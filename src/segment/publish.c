@@ -84,7 +84,8 @@ size_t publish_size(const struct segment *segment)
 size_t publish_copy(const struct segment *segment, void *out, size_t size, uint64_t *generation)
 {
     const struct seg_header *header = seg_header(segment);
-    for (int round = 0; round < 3; round++) {
+    enum { ROUNDS = 16 }; /* each is a publication that came in between */
+    for (int round = 0; round < ROUNDS; round++) {
         uint64_t before = atomic_load_explicit(&header->generation, memory_order_acquire);
         size_t bytes = before ? slot_bytes(segment, before) : 0;
         if (bytes == 0 || bytes > size)

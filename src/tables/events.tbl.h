@@ -15,4 +15,8 @@ EVENT(UNREACHABLE, "unreachable", REFUSAL)
 EVENT(HEALTH, "health", LIFE)
 EVENT(DISCOVERED, "discovered", LIFE)
 EVENT(DISCOVERY_FAILED, "discovery_failed", LIFE)
+EVENT(SET, "set", LIFE)
+EVENT(CLEARED, "cleared", LIFE)
+EVENT(OFF, "off", LIFE)
+EVENT(ON, "on", LIFE)
 #undef EVENT
