@@ -20,6 +20,8 @@ COMMAND("dump", command_dump, "[--json] [SEGMENT]",
         "print all that stands in the segment as one JSON object, every word of it as it is")
 COMMAND("explain", command_explain, "HOST:PORT [--app A] [--uid N] [--address ADDR] [-c FILE] [--rules TEXT] [--json]",
         "tell which rule a connect obeys and why, where each value comes from, and how long it may take")
+COMMAND("health", command_health, "[--live or --ready] [SEGMENT]",
+        "tell as JSON whether everything is well: checks, endpoints, breakers; exit 1 when something critical is not")
 COMMAND("check", command_check, "[FILE] [--rules TEXT] [--json]",
         "check a configuration: all errors, and hints for dubious values")
 COMMAND("audit", command_audit, "[--unused] [--json] [SEGMENT]",

@@ -22,6 +22,9 @@ GAUGE("resil_bulkhead_in_use", DESTINATION, "", "", metric_in_use, "slots that a
 GAUGE("resil_bulkhead_queued", DESTINATION, "", "", metric_queued, "calls that wait for a slot")
 GAUGE("resil_ejections_active", DESTINATION, "", "", metric_ejections, "endpoints that would admit no call")
 GAUGE("resil_endpoints", DESTINATION, "", "", metric_endpoints, "endpoints that were seen or are configured")
+GAUGE("resil_endpoint_up", ROW, "", "", metric_endpoint_up,
+      "1: active checks find the endpoint well, 0: down, NaN: nobody checks it; of a destination: whether one is up")
+GAUGE("resil_agent_up", SEGMENT, "", "", metric_agent_up, "1: an agent is active")
 GAUGE("resil_processes", SEGMENT, "", "", metric_processes, "attached processes")
 GAUGE("resil_config_generation", SEGMENT, "", "", metric_generation, "how often rules were published")
 GAUGE("resil_config_loaded_timestamp_seconds", SEGMENT, "", "", metric_loaded, "when the rules were published")

@@ -3,9 +3,11 @@
  * neither is shown under its own name, with the help that the segment's directory has for it. */
 #include "metrics.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "checks.h"
 #include "choose.h"
 #include "exposition.h"
 #include "metrics_values.h"
@@ -14,8 +16,8 @@
 
 enum metric_scope { SCOPE_OF_SEGMENT, SCOPE_OF_DESTINATION, SCOPE_OF_ROW };
 
-/* The label of a destination is its name; endpoint is left out where only whole destinations are told. */
-enum { LABELS = 4 };
+/* destination, endpoint, role, one of the metric's own, le, and the end. */
+enum { LABELS = 6 };
 
 struct writing {
     struct exposition *exposition;
@@ -55,9 +57,11 @@ enum { COUNTEDS = sizeof counted / sizeof counted[0], GAUGES = sizeof gauges / s
 typedef void (*teller)(const struct writing *writing, const struct metric_subject *subject, const void *what,
                        struct metric_label *labels);
 
+/* Rows are sorted, so that equal ones, which only a damaged segment has, are neighbours. */
 static bool is_repeated(const struct view_destination *destination, uint32_t row)
 {
-    return row > 1 && strcmp(destination->row[row].endpoint, destination->row[row - 1].endpoint) == 0;
+    const struct view_row *own = &destination->row[row], *before = own - 1;
+    return row > 1 && own->is_fallback == before->is_fallback && strcmp(own->endpoint, before->endpoint) == 0;
 }
 
 /* Calls tell() for each row of the scope, with its labels and room for one more. */
@@ -77,7 +81,9 @@ static void for_each(const struct writing *writing, enum metric_scope scope, tel
             struct metric_label labels[LABELS] = {{"destination", destination->name}, {NULL, NULL}};
             struct metric_subject subject = {view, destination, &destination->row[row]};
             if (scope == SCOPE_OF_ROW)
-                labels[1] = (struct metric_label){"endpoint", destination->row[row].endpoint};
+                labels[1] = (struct metric_label){"endpoint", subject.row->endpoint};
+            if (subject.row->is_fallback)
+                labels[2] = (struct metric_label){"role", "fallback"};
             if (!is_repeated(destination, row))
                 tell(writing, &subject, what, labels);
         }
@@ -269,6 +275,54 @@ static void write_histograms(const struct writing *writing)
         for_each(writing, SCOPE_OF_ROW, tell_response, NULL);
 }
 
+/* ---- [check] sections */
+
+static void write_check_values(const struct writing *writing, const struct check_fact *facts, uint32_t count)
+{
+    struct exposition *exposition = writing->exposition;
+    exposition_family(exposition, METRIC_GAUGE, "resil_check_up",
+                      "1: the check is healthy, 0: it is not, NaN: nobody asks it");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct metric_label labels[] = {
+            {"check", facts[i].name},
+            {"type", facts[i].rule->type == CHECK_LIVENESS ? "liveness" : "readiness"},
+            {"critical", facts[i].rule->critical ? "on" : "off"},
+            {NULL, NULL}};
+        bool known = facts[i].is.state != HEALTH_UNKNOWN;
+        exposition_value(exposition, "", labels, known ? facts[i].is.state == HEALTH_UP : (double)NAN);
+    }
+    exposition_family(exposition, METRIC_GAUGE, "resil_check_seconds", "how long the last check took");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct metric_label labels[] = {{"check", facts[i].name}, {NULL, NULL}};
+        bool known = facts[i].is.state != HEALTH_UNKNOWN;
+        exposition_value(exposition, "", labels, known ? (double)facts[i].latency_us / 1e6 : (double)NAN);
+    }
+    exposition_family(exposition, METRIC_COUNTER, "resil_health_checks", "checks that were made, by result");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct metric_label ok[] = {{"check", facts[i].name}, {"result", "ok"}, {NULL, NULL}};
+        const struct metric_label failed[] = {{"check", facts[i].name}, {"result", "failed"}, {NULL, NULL}};
+        exposition_count(exposition, "_total", ok, facts[i].passed);
+        exposition_count(exposition, "_total", failed, facts[i].failed);
+    }
+}
+
+/* A name twice, which only damaged rules have, would spoil the scrape. */
+static void write_checks(const struct writing *writing)
+{
+    const struct view *view = writing->view;
+    struct check_fact facts[RULES_CHECKS];
+    uint32_t count = view->rules ? checks_read(view->segment, view->rules, view->now_ns, facts) : 0, kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t before = 0;
+        while (before < kept && strcmp(facts[before].name, facts[i].name) != 0)
+            before++;
+        if (before == kept)
+            facts[kept++] = facts[i];
+    }
+    if (kept)
+        write_check_values(writing, facts, kept);
+}
+
 /* ---- all of it */
 
 static void find_doubles(const struct writing *writing)
@@ -295,6 +349,7 @@ void metrics_write(const struct view *view, FILE *out, bool openmetrics)
     write_others(&writing);
     write_segment_counters(&writing);
     write_histograms(&writing);
+    write_checks(&writing);
     exposition_end(exposition);
     free(writing.is_double);
     free(exposition);

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "agent/lease.h"
 #include "base/clock.h"
 
 /* The codes are those of the table's help: a contract with dashboards. */
@@ -95,14 +96,41 @@ double metric_ejections(const struct metric_subject *subject)
     unsigned count = 0;
     for (uint32_t i = 1; i < destination->rows; i++) {
         enum state state = (enum state)destination->row[i].state;
-        count += state == STATE_OPEN || state == STATE_FORCED_OPEN || state == STATE_DRAINING;
+        bool shut = state == STATE_OPEN || state == STATE_FORCED_OPEN || state == STATE_DRAINING;
+        count += shut && !destination->row[i].is_fallback;
     }
     return count;
 }
 
 double metric_endpoints(const struct metric_subject *subject)
 {
-    return subject->destination->rows - 1;
+    const struct view_destination *destination = subject->destination;
+    unsigned count = 0;
+    for (uint32_t i = 1; i < destination->rows; i++)
+        count += !destination->row[i].is_fallback;
+    return count;
+}
+
+/* Of a destination: the best that is known of its endpoints. */
+double metric_endpoint_up(const struct metric_subject *subject)
+{
+    const struct view_destination *destination = subject->destination;
+    bool whole = subject->row == destination->row;
+    double best = (double)NAN;
+    for (uint32_t i = whole ? 1 : 0; i < (whole ? destination->rows : 1); i++) {
+        const struct view_row *row = whole ? &destination->row[i] : subject->row;
+        if (row->health.is.state == HEALTH_UNKNOWN || (whole && row->is_fallback))
+            continue;
+        if (row->health.is.state == HEALTH_UP)
+            return 1;
+        best = 0;
+    }
+    return best;
+}
+
+double metric_agent_up(const struct metric_subject *subject)
+{
+    return agent_lease_read(subject->view->segment, subject->view->now_ns).active;
 }
 
 double metric_processes(const struct metric_subject *subject)

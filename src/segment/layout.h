@@ -122,9 +122,9 @@ struct seg_hist {
     _Atomic uint64_t max_us;
 };
 
-/* A destination ("*"), one endpoint of it, an account of its bulkhead or rate limit (conn/account.h), or a target of
- * its fallback. */
-enum { ROW_FREE = 0, ROW_DESTINATION = 1, ROW_ENDPOINT = 2, ROW_ACCOUNT = 3, ROW_FALLBACK = 4 };
+/* A destination ("*"), one endpoint of it, an account of its bulkhead or rate limit (conn/account.h), a target of
+ * its fallback, or a [check] (tools/checks.h). */
+enum { ROW_FREE = 0, ROW_DESTINATION = 1, ROW_ENDPOINT = 2, ROW_ACCOUNT = 3, ROW_FALLBACK = 4, ROW_CHECK = 5 };
 /* What an account counts: seg_row.family of such a row. */
 enum { ACCOUNT_OF_CONNECTIONS, ACCOUNT_OF_EXCHANGES };
 /* claim: 0 free, {hash of the key:62, 1} being filled, {hash, 3} ready. Whoever meets a row of its own hash

@@ -30,6 +30,8 @@ static uint64_t hash_key(const struct row_key *key)
     hash = hash_bytes(hash, key->addr, sizeof key->addr);
     if (key->path)
         hash = hash_bytes(hash, key->path, strlen(key->path));
+    if (key->kind == ROW_CHECK) /* it has no parent */
+        hash = hash_bytes(hash, key->name, strlen(key->name));
     return prng_mix(hash) | 3;
 }
 

@@ -15,13 +15,13 @@
 #define ROW_NONE UINT32_MAX
 
 struct row_key {
-    uint32_t kind;   /* ROW_DESTINATION, ROW_ENDPOINT, ROW_ACCOUNT or ROW_FALLBACK */
+    uint32_t kind;   /* ROW_DESTINATION, ROW_ENDPOINT, ROW_ACCOUNT, ROW_FALLBACK or ROW_CHECK */
     uint32_t parent; /* of the others: the row of their destination */
     uint16_t family; /* of an endpoint; what an account counts */
     uint16_t port;
     uint8_t addr[16];
     const char *name; /* the destination's */
-    const char *path; /* of an AF_UNIX endpoint, else NULL */
+    const char *path; /* of an AF_UNIX endpoint; what a check asks; else NULL */
 };
 
 /* rows_get(segment, key): the row's index; ROW_NONE when the table is full (counted in header->dropped). */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../checks.h"
 #include "../print.h"
 #include "base/clock.h"
 #include "base/prng.h"
@@ -13,6 +14,7 @@
 #include "segment/gate.h"
 
 #define RESCAN_NS 1000000000ull
+#define SOON_NS   1000000000ull
 
 static struct check *checks;
 static struct loop_timer rescan;
@@ -58,6 +60,8 @@ static void note(struct check *check, uint64_t now_ns)
     after.finding = check->probe.result.finding;
     after.detail = check->probe.result.detail;
     atomic_store(&row->health, health_pack(&after));
+    if (row->kind == ROW_CHECK)
+        checks_count(row, &check->probe.result);
     if (changed)
         atomic_store(&row->health_since_ns, now_ns);
     atomic_store_explicit(&row->checked_ns, now_ns, memory_order_release); /* last: nothing older counts as new */
@@ -66,7 +70,7 @@ static void note(struct check *check, uint64_t now_ns)
     tell(check, &before, &after);
     struct gate gate = {
         .segment = &check->agent->segment, .row = check->row, .owner = check->agent->owner, .program = AGENT_PROGRAM};
-    if (before.state == HEALTH_DOWN)
+    if (before.state == HEALTH_DOWN && row->kind != ROW_CHECK)
         gate_healthy(&gate, now_ns);
 }
 
@@ -127,7 +131,8 @@ static void start(struct check *check)
     check->io = (struct loop_io){.fd = -1, .ready = ready, .data = check};
     check->timer = (struct loop_timer){.fire = due, .data = check};
     /* Not all at once, and soon. */
-    check->next_ns = now_ns + prng_below(spread(check, now_ns), (uint64_t)check->interval_ns / 10 + 1);
+    uint64_t tenth_ns = (uint64_t)check->interval_ns / 10;
+    check->next_ns = now_ns + prng_below(spread(check, now_ns), (tenth_ns < SOON_NS ? tenth_ns : SOON_NS) + 1);
     loop_arm(&check->agent->loop, &check->timer, check->next_ns);
 }
 

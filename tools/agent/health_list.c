@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The endpoints that are to be checked. */
+ * The endpoints that are to be checked, and what [check] sections ask. */
 #include "health_list.h"
 
 #include <arpa/inet.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../checks.h"
 #include "../print.h"
 #include "config/discovery.h"
 #include "segment/rows.h"
@@ -112,9 +113,37 @@ static void add_seen(struct listing *listing)
     }
 }
 
+/* A [check NAME]: its row is its own, and what it asks is its label, so that another question is another row. */
+static void add_section(struct listing *listing, const struct rule_check *rule)
+{
+    const struct rules *rules = listing->agent->rules;
+    const char *text = rules_text(rules, rule->target);
+    char label[SEG_LABEL];
+    struct target target;
+    struct row_key key = check_key(rules, rule, label);
+    uint32_t index = rows_get(&listing->agent->segment, &key);
+    if (index == ROW_NONE || is_listed(listing, index) ||
+        !target_parse((enum probe_kind)rule->kind, text, strlen(text), &target))
+        return;
+    struct check *check = take_memory(1, sizeof *check);
+    *check = (struct check){.agent = listing->agent,
+                            .row = index,
+                            .interval_ns = rule->interval_ns,
+                            .rise = rule->rise,
+                            .fall = rule->fall,
+                            .timeout_ns =
+                                (uint64_t)(rule->timeout_ns < rule->interval_ns ? rule->timeout_ns : rule->interval_ns),
+                            .next = listing->first};
+    copy_text(check->label, sizeof check->label, label, sizeof label);
+    probe_aim_at(&check->aim, &target);
+    listing->first = check;
+}
+
 struct check *health_list(struct agent *agent, bool *grows)
 {
     struct listing listing = {.agent = agent};
+    for (uint32_t i = 0; i < agent->rules->checks; i++)
+        add_section(&listing, rules_check(agent->rules, i));
     for (uint32_t i = 0; i < agent->rules->destinations; i++) {
         listing.destination = rules_destination(agent->rules, i);
         const struct conf *conf = &listing.destination->conf;
@@ -140,7 +169,8 @@ static bool same_aim(const struct probe_aim *a, const struct probe_aim *b)
 {
     return a->target.kind == b->target.kind && a->target.port == b->target.port &&
            strcmp(a->target.host, b->target.host) == 0 && strcmp(a->target.text, b->target.text) == 0 &&
-           a->addr_bytes == b->addr_bytes && memcmp(&a->addr, &b->addr, a->addr_bytes) == 0;
+           a->target.limit_ppm == b->target.limit_ppm && a->addr_bytes == b->addr_bytes &&
+           memcmp(&a->addr, &b->addr, a->addr_bytes) == 0;
 }
 
 bool health_list_same(const struct check *a, const struct check *b)
