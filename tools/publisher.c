@@ -188,14 +188,29 @@ static void publish(const struct session *session, size_t bytes, bool keeps_sour
     publish_rules(session->publisher->segment, &publication);
 }
 
+static void remove_value(struct session *session, uint32_t index)
+{
+    memmove(&session->all[index], &session->all[index + 1], (session->count - index - 1) * sizeof *session->all);
+    session->count--;
+}
+
 static void drop_value(struct session *session, uint32_t index, const char *why)
 {
     const struct overlay_value *value = &session->all[index];
     size_t used = strlen(session->report->notes);
     snprintf(session->report->notes + used, sizeof session->report->notes - used, "%s %s = %s is dropped: %s\n",
              value->destination, key_info[value->key].name, value->value, why);
-    memmove(&session->all[index], &session->all[index + 1], (session->count - index - 1) * sizeof *session->all);
-    session->count--;
+    remove_value(session, index);
+}
+
+/* What was found belongs to the place where it was looked for. */
+static bool is_outdated(const struct session *session, const struct overlay_value *value)
+{
+    const struct rules *was = session->rules, *is = session->block;
+    int before = was ? overlay_find(was, value->destination) : -1, after = overlay_find(is, value->destination);
+    return value->source == LIVE_FOUND && before >= 0 && after >= 0 &&
+           strcmp(rules_text(was, rules_destination(was, (uint32_t)before)->conf.discover),
+                  rules_text(is, rules_destination(is, (uint32_t)after)->conf.discover)) != 0;
 }
 
 /* Values that the new rules have no place for, or with which they make no sense, go. */
@@ -206,6 +221,8 @@ static size_t emit_what_fits(struct session *session)
     for (uint32_t i = 0; i < session->count;) {
         if (overlay_find(session->block, session->all[i].destination) < 0)
             drop_value(session, i, "there is no such destination any more");
+        else if (is_outdated(session, &session->all[i]))
+            remove_value(session, i);
         else
             i++;
     }

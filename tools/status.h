@@ -3,6 +3,7 @@
 #ifndef RESCTL_STATUS_H
 #define RESCTL_STATUS_H
 
+#include "json.h"
 #include "view.h"
 
 void status_json(const struct view *view, const struct view_destination *only);
@@ -10,5 +11,9 @@ void status_table(const struct view *view, const struct view_destination *only);
 
 /* status_unknown(view, name): complains that there is no such destination, with the nearest name; the exit code. */
 int status_unknown(const struct view *view, const char *name);
+
+/* What is told of `discover`: a member of a destination's first row; lines of the header. */
+void status_discovery_json(struct json *json, const struct view *view, const struct view_destination *destination);
+void status_discovery_print(const struct view *view);
 
 #endif

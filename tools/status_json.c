@@ -142,6 +142,10 @@ static void write_row(struct json *json, const struct view *view, const struct v
     json_number(json, "probes", row->probes);
     write_breaker(json, row);
     write_health(json, &row->health);
+    if (row == destination->row)
+        status_discovery_json(json, view, destination);
+    else
+        json_null(json, "discovery");
     json_object(json, "counters");
     for (uint32_t i = 0; i < view->counters; i++)
         json_number(json, view->counter_name[i], row->counter[i]);

@@ -125,6 +125,7 @@ static void print_header(const struct view *view)
     print_rules(view);
     print_error(view);
     print_agent(view);
+    status_discovery_print(view);
     print_switch(view);
     print_overrides(view);
     print_values(view);

@@ -252,6 +252,8 @@ static void read_destinations(struct taking *taking)
         const char *name = rules_text(rules, rule->name);
         const char *chaos = rules_text(rules, rule->conf.chaos);
         add_destination(taking, name, &rule->conf, strcmp(chaos, "deny") == 0 ? "" : chaos, find_row(taking, name));
+        view->destination[view->destinations - 1].rules = rules;
+        view->destination[view->destinations - 1].rule = rule;
     }
     for (uint32_t i = 0; i < SEG_ROWS; i++) {
         char name[SEG_NAME];

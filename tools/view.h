@@ -15,9 +15,11 @@
 struct view_destination {
     char name[SEG_NAME];
     const struct conf *conf; /* as it is now, in view.rules or what is laid over them; NULL: the rules do not have it */
-    const char *chaos;       /* its `chaos =', "" when there is none */
-    uint32_t seg_row;        /* ROW_NONE: not a single call yet */
-    struct view_row *row;    /* the first is "*", the others its endpoints by name */
+    const struct rules *rules; /* in which conf is; NULL, too */
+    const struct rule_destination *rule;
+    const char *chaos;    /* its `chaos =', "" when there is none */
+    uint32_t seg_row;     /* ROW_NONE: not a single call yet */
+    struct view_row *row; /* the first is "*", the others its endpoints by name */
     uint32_t rows;
 };
 

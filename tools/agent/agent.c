@@ -12,6 +12,8 @@
 #include "../print.h"
 #include "../view.h"
 #include "base/clock.h"
+#include "base/prng.h"
+#include "discover.h"
 #include "health.h"
 #include "lease.h"
 #include "load.h"
@@ -20,7 +22,7 @@
 #include "segment/rows.h"
 
 /* In the order in which they begin, and end. */
-static const struct agent_part *const parts[] = {&health_part, NULL};
+static const struct agent_part *const parts[] = {&discover_part, &health_part, NULL};
 
 void agent_say(const char *format, ...)
 {
@@ -61,11 +63,27 @@ static int attach(struct agent *agent)
     return RESCTL_SYSTEM;
 }
 
+static uint64_t standing_variants(const struct agent *agent)
+{
+    uint64_t now_ns = clock_now_ns(), sum = 0;
+    for (uint32_t i = 0; agent->live && agent->rules && i < agent->rules->destinations; i++)
+        sum = prng_mix(sum + (uint64_t)(live_row(agent->live, i, now_ns) + 1));
+    return sum;
+}
+
+const struct rule_destination *agent_destination(const struct agent *agent, uint32_t index, const struct rules **rules)
+{
+    int row = live_row(agent->live, index, clock_now_ns());
+    *rules = row < 0 ? agent->rules : live_rules(agent->live);
+    return rules_destination(*rules, row < 0 ? index : (uint32_t)row);
+}
+
 static void read_rules(struct agent *agent)
 {
     free(agent->rules);
     agent->generation = atomic_load(&seg_header(&agent->segment)->generation);
-    agent->rules = view_rules(&agent->segment);
+    agent->rules = view_published(&agent->segment, &agent->live);
+    agent->variants = standing_variants(agent);
 }
 
 /* ---- active or not -------------------------------------------------------------------------------- */
@@ -99,7 +117,8 @@ static void tell_rules(struct agent *agent)
 
 void agent_look(struct agent *agent)
 {
-    if (!agent->active || atomic_load(&seg_header(&agent->segment)->generation) == agent->generation)
+    if (!agent->active || (atomic_load(&seg_header(&agent->segment)->generation) == agent->generation &&
+                           standing_variants(agent) == agent->variants))
         return;
     read_rules(agent);
     tell_rules(agent);

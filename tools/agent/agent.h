@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "../choose.h"
-#include "config/rules.h"
+#include "config/live.h"
 #include "loop.h"
 #include "segment/events.h"
 #include "segment/segment.h"
@@ -23,11 +23,13 @@ struct agent {
     struct loop loop;
     struct segment segment;
     char path[SEGMENT_PATH];
-    uint32_t owner;      /* in the registry */
-    uint64_t lease;      /* as lease.h wrote it last, 0: not active */
-    bool active;         /* between begin() and end() of the parts */
-    struct rules *rules; /* a valid copy of what is published, NULL: none; anew before rules() of the parts */
-    uint64_t generation; /* of the copy */
+    uint32_t owner;          /* in the registry */
+    uint64_t lease;          /* as lease.h wrote it last, 0: not active */
+    bool active;             /* between begin() and end() of the parts */
+    struct rules *rules;     /* a valid copy of what is published, NULL: none; anew before rules() of the parts */
+    const struct live *live; /* what is laid over them, in the same memory; NULL: nothing */
+    uint64_t generation;     /* of the copy */
+    uint64_t variants;       /* which of them stand at this moment, as a sum: they end by themselves */
     struct loop_timer beat;
     int code; /* with which the command ends */
 };
@@ -52,6 +54,10 @@ void agent_event(const struct agent *agent, enum event_kind kind, uint32_t row, 
 /* agent_is_active(agent): whether the lease is still held, asked of the segment itself: before each write that only the
  * active agent may make. */
 bool agent_is_active(const struct agent *agent);
+
+/* agent_destination(agent, index, rules): a destination of agent->rules as it is at this moment, and in *rules the
+ * block that its texts and endpoints are in. */
+const struct rule_destination *agent_destination(const struct agent *agent, uint32_t index, const struct rules **rules);
 
 /* agent_look(agent): looks for new rules now, not at the next beat. */
 void agent_look(struct agent *agent);

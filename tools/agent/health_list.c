@@ -16,6 +16,7 @@
 /* What all checks of a destination have in common. */
 struct listing {
     struct agent *agent;
+    const struct rules *rules; /* in which the destination is */
     const struct rule_destination *destination;
     uint32_t parent; /* the destination's row */
     struct target target;
@@ -69,19 +70,18 @@ static void add(struct listing *listing, uint32_t index)
 
 static struct row_key key_of(const struct listing *listing, uint16_t family, uint16_t port, const uint8_t addr[16])
 {
-    const struct rules *rules = listing->agent->rules;
     struct row_key key = {.kind = ROW_ENDPOINT,
                           .parent = listing->parent,
                           .family = family,
                           .port = port,
-                          .name = rules_text(rules, listing->destination->name)};
+                          .name = rules_text(listing->rules, listing->destination->name)};
     memcpy(key.addr, addr, sizeof key.addr);
     return key;
 }
 
 static void add_configured(struct listing *listing)
 {
-    const struct rules *rules = listing->agent->rules;
+    const struct rules *rules = listing->rules;
     for (uint32_t i = 0; i < listing->destination->endpoints; i++) {
         const struct rule_endpoint *endpoint = rules_endpoint(rules, listing->destination, i);
         struct row_key key = key_of(listing, endpoint->family, endpoint->port, endpoint->addr);
@@ -145,10 +145,10 @@ struct check *health_list(struct agent *agent, bool *grows)
     for (uint32_t i = 0; i < agent->rules->checks; i++)
         add_section(&listing, rules_check(agent->rules, i));
     for (uint32_t i = 0; i < agent->rules->destinations; i++) {
-        listing.destination = rules_destination(agent->rules, i);
+        listing.destination = agent_destination(agent, i, &listing.rules);
         const struct conf *conf = &listing.destination->conf;
-        const char *text = rules_text(agent->rules, conf->health_check);
-        struct row_key key = {.kind = ROW_DESTINATION, .name = rules_text(agent->rules, listing.destination->name)};
+        const char *text = rules_text(listing.rules, conf->health_check);
+        struct row_key key = {.kind = ROW_DESTINATION, .name = rules_text(listing.rules, listing.destination->name)};
         if (!*text || conf->mode == MODE_OFF || !health_check_parse(text, strlen(text), &listing.target))
             continue;
         listing.parent = rows_get(&agent->segment, &key);
