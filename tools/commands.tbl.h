@@ -40,6 +40,10 @@ COMMAND("gc", command_gc, "[--remove] [--json] [SEGMENT]",
         "take back what dead processes left in the segment; with --remove, delete a segment that nobody uses")
 COMMAND("agent", command_agent, "[-c FILE] [SEGMENT]",
         "stay and do what no application's call can: discover endpoints, check their health")
+COMMAND("stub", command_stub, "--listen ADDR:PORT [--file FILE] [--status N] [--cache DIR --upstream ADDR:PORT] [--spool DIR]",
+        "serve as a fallback: a fixed answer, the last good one, or keep requests for later")
+COMMAND("replay", command_replay, "DIR --to HOST:PORT [--follow] [--in-doubt WORD] [--json]",
+        "deliver what a stub kept, in order; may be killed and begun again at any time")
 COMMAND("simulate", command_simulate, "[--set KEY=VALUE]... [--config FILE --destination NAME] [--seed N] [FILE]",
         "run a script of calls through the policy engine in virtual time")
 COMMAND("demo", command_demo, "", "watch a breaker at work: a flaky backend, an unmodified client, in a few seconds")
