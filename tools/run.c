@@ -2,12 +2,14 @@
  * `resctl run`: checks what it was given, sets the environment, says whether the program can be reached, and
  * becomes it. */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "config/chaos.h"
 #include "options.h"
 #include "preload.h"
@@ -117,8 +119,12 @@ static void set_environment(const struct run *run)
         setenv("RESIL_CONFIG", run->config_path, 1);
     if (run->rules_text)
         setenv("RESIL_RULES", run->rules_text, 1);
-    if (run->chaos)
-        setenv("RESIL_CHAOS", run->chaos, 1);
+    if (!run->chaos)
+        return;
+    char began_ns[32];
+    snprintf(began_ns, sizeof began_ns, "%" PRIu64, clock_now_ns());
+    setenv("RESIL_CHAOS", run->chaos, 1);
+    setenv("RESIL_CHAOS_BEGAN", began_ns, 1);
 }
 
 static int execute(char **command)

@@ -6,14 +6,10 @@
 
 #include "base/text.h"
 #include "base/units.h"
-#include "config/errnos.h"
+#include "config/chaos_arguments.h"
 #include "config/lexer.h"
 #include "config/report.h"
 #include "policy/conf.h"
-
-#define DELAY_NS_MAX (24 * 3600 * 1000000000ll)
-
-enum argument { ARGUMENT_NONE, ARGUMENT_ERRNO, ARGUMENT_DURATION, ARGUMENT_AFTER };
 
 static const struct fault_row {
     const char *name;
@@ -28,79 +24,21 @@ static const struct {
     char letter; /* as in fault_row.calls */
     const char *name;
     uint32_t call;
-} call_rows[] = {{'C', "connect", FAULT_AT_CONNECT}, {'R', "read", FAULT_AT_READ}, {'W', "write", FAULT_AT_WRITE}};
+} call_rows[] = {{'C', "connect", FAULT_AT_CONNECT},
+                 {'R', "read", FAULT_AT_READ},
+                 {'W', "write", FAULT_AT_WRITE},
+                 {'D', "dns", FAULT_AT_DNS}};
 enum { CALLS = sizeof call_rows / sizeof call_rows[0] };
 
-static const struct {
-    const char *name;
-    size_t field;
-    int64_t low;
-} attribute_rows[] = {{"count", offsetof(struct fault, count), 1}, {"after", offsetof(struct fault, after), 0}};
-enum { ATTRIBUTES = sizeof attribute_rows / sizeof attribute_rows[0], SEEN_PROBABILITY = 1u << ATTRIBUTES };
+enum { SEEN_PROBABILITY = 1, SEEN_COUNT = 2, SEEN_AFTER = 4, SEEN_FOR = 8, SEEN_DIR = 16, SEEN_APP = 32 };
 
-/* Where the message goes. */
-struct complaint {
-    char *text;
-    size_t size;
+/* A fault while it is parsed. */
+struct item {
+    struct fault *fault;
+    const struct fault_row *row;
+    bool called;   /* @CALL stood there */
+    unsigned seen; /* SEEN_* */
 };
-
-/* Always false, for `return wrong(...)`. nearest may be NULL. */
-static bool wrong(const struct complaint *complaint, struct slice got, const char *want, const char *nearest)
-{
-    char shown[64];
-    text_format(complaint->text, complaint->size, "%u: got `%s', want %s%s%s", got.column,
-                report_printable(got, shown, sizeof shown), want, nearest ? "; the nearest is " : "",
-                nearest ? nearest : "");
-    return false;
-}
-
-static bool parse_delay(const struct complaint *complaint, struct slice text, int64_t *ns)
-{
-    if (parse_duration(text.text, text.length, ns) && *ns <= DELAY_NS_MAX)
-        return true;
-    return wrong(complaint, text, "a duration with its unit (us ms s m h) up to 24h, such as 200ms", NULL);
-}
-
-/* D[~SPREAD] */
-static bool parse_latency(const struct complaint *complaint, struct slice text, struct fault *fault)
-{
-    size_t tilde = slice_find(text, "~");
-    if (!parse_delay(complaint, slice_from(text, 0, tilde), &fault->delay_ns))
-        return false;
-    if (tilde == text.length)
-        return true;
-    return parse_delay(complaint, slice_from(text, tilde + 1, text.length), &fault->spread_ns);
-}
-
-static bool parse_errno(const struct complaint *complaint, struct slice text, struct fault *fault)
-{
-    fault->error = chaos_errno(text.text, text.length);
-    if (fault->error >= 0)
-        return true;
-    struct nearest nearest = {.got = text};
-    for (const struct chaos_errno *row = chaos_errnos; row->name; row++)
-        nearest_offer(&nearest, row->name);
-    return wrong(complaint, text, "the name of an error of sockets", nearest.name);
-}
-
-/* text is what stands behind '=', its pointer NULL when there is no '='. */
-static bool parse_argument(const struct complaint *complaint, const struct fault_row *row, struct slice whole,
-                           struct slice text, struct fault *fault)
-{
-    switch (row->argument) {
-    case ARGUMENT_NONE:
-        return text.text ? wrong(complaint, whole, "no argument behind it", NULL) : true;
-    case ARGUMENT_ERRNO:
-        return text.text ? parse_errno(complaint, text, fault)
-                         : wrong(complaint, whole, "an errno behind it, such as =ECONNRESET", NULL);
-    case ARGUMENT_DURATION:
-        return text.text ? parse_latency(complaint, text, fault)
-                         : wrong(complaint, whole, "a duration behind it, such as =200ms", NULL);
-    case ARGUMENT_AFTER:
-        return text.text ? parse_delay(complaint, text, &fault->delay_ns) : true;
-    }
-    return false;
-}
 
 /* The call of "@CALL"; without one, connect where the fault may act there, else the first call where it may. */
 static bool parse_call(const struct complaint *complaint, const struct fault_row *row, struct slice text,
@@ -117,11 +55,11 @@ static bool parse_call(const struct complaint *complaint, const struct fault_row
         size_t used = strlen(want);
         text_format(want + used, sizeof want - used, "%s%s", used ? " or " : "", call_rows[call].name);
     }
-    return wrong(complaint, text, want, NULL);
+    return chaos_wrong(complaint, text, want, NULL);
 }
 
 /* FAULT[=ARG][@CALL] */
-static bool parse_fault(const struct complaint *complaint, struct slice word, struct fault *fault)
+static bool parse_fault(const struct complaint *complaint, struct slice word, struct item *item)
 {
     size_t at_sign = slice_find(word, "@");
     struct slice head = slice_from(word, 0, at_sign), call = {0}, argument = {0};
@@ -137,45 +75,106 @@ static bool parse_fault(const struct complaint *complaint, struct slice word, st
         nearest_offer(&nearest, fault_rows[kind].name);
         if (!slice_is(name, fault_rows[kind].name))
             continue;
-        fault->kind = kind;
-        return parse_argument(complaint, &fault_rows[kind], head, argument, fault) &&
-               parse_call(complaint, &fault_rows[kind], call, fault);
+        item->fault->kind = kind;
+        item->row = &fault_rows[kind];
+        item->called = call.text != NULL;
+        return chaos_argument(complaint, item->row->argument, head, argument, item->fault) &&
+               parse_call(complaint, item->row, call, item->fault);
     }
-    return wrong(complaint, name, "a fault", nearest.name);
+    return chaos_wrong(complaint, name, "a fault", nearest.name);
 }
 
-/* "P%", "count=N" or "after=N"; *seen holds a bit for each that stood there before. */
-static bool parse_attribute(const struct complaint *complaint, struct slice word, struct fault *fault, unsigned *seen)
+/* dir=down is read, dir=up is write, for the faults that know both. */
+static bool parse_direction(const struct complaint *complaint, struct slice word, struct slice value, struct item *item)
 {
-    size_t equals = slice_find(word, "=");
-    struct slice name = slice_from(word, 0, equals);
-    unsigned bit = 0;
-    bool legal = false;
-    if (word.text[word.length - 1] == '%') {
-        int64_t ppm = 0;
-        bit = SEEN_PROBABILITY;
-        legal = parse_percent(word.text, word.length, &ppm) && ppm <= PPM;
-        fault->probability_ppm = legal ? (uint32_t)ppm : 0;
-    }
-    struct nearest nearest = {.got = name};
-    for (int row = 0; row < ATTRIBUTES; row++) {
-        nearest_offer(&nearest, attribute_rows[row].name);
-        if (!slice_is(name, attribute_rows[row].name) || equals == word.length)
-            continue;
-        int64_t *field = (int64_t *)(void *)((char *)fault + attribute_rows[row].field);
-        bit = 1u << row;
-        legal =
-            parse_count(word.text + equals + 1, word.length - equals - 1, field) && *field >= attribute_rows[row].low;
-    }
-    if (!bit)
-        return wrong(complaint, word, "a probability such as 10%, count=N or after=N", nearest.name);
-    if (*seen & bit)
-        return wrong(complaint, word, "it once", NULL);
-    *seen |= bit;
-    if (legal)
+    uint32_t call = slice_is(value, "down") ? FAULT_AT_READ : slice_is(value, "up") ? FAULT_AT_WRITE : 0;
+    if (!call)
+        return chaos_wrong(complaint, word, "dir=down or dir=up", NULL);
+    if (!strchr(item->row->calls, call == FAULT_AT_READ ? 'R' : 'W'))
+        return chaos_wrong(complaint, word, "a direction that this fault has", NULL);
+    if (item->called && item->fault->call != call)
+        return chaos_wrong(complaint, word, "the direction of the call behind the @", NULL);
+    item->fault->call = call;
+    return true;
+}
+
+static bool parse_app(const struct complaint *complaint, struct slice word, struct slice value, struct fault *fault)
+{
+    if (value.length == 0 || value.length >= sizeof fault->app)
+        return chaos_wrong(complaint, word, "app= and a pattern of program names, at most 63 bytes", NULL);
+    text_format(fault->app, sizeof fault->app, "%.*s", (int)value.length, value.text);
+    return true;
+}
+
+static bool parse_probability(const struct complaint *complaint, struct slice word, struct fault *fault)
+{
+    int64_t ppm = 0;
+    if (!parse_percent(word.text, word.length, &ppm) || ppm > PPM)
+        return chaos_wrong(complaint, word, "a percentage from 0% to 100%", NULL);
+    fault->probability_ppm = (uint32_t)ppm;
+    return true;
+}
+
+static bool parse_number(const struct complaint *complaint, struct slice word, struct slice value, int64_t low,
+                         int64_t *out)
+{
+    if (parse_count(value.text, value.length, out) && *out >= low)
         return true;
-    return wrong(complaint, word,
-                 bit == SEEN_PROBABILITY ? "a percentage from 0% to 100%" : "a whole number, count from 1", NULL);
+    return chaos_wrong(complaint, word, "a whole number, count from 1", NULL);
+}
+
+static bool parse_for(const struct complaint *complaint, struct slice word, struct slice value, struct fault *fault)
+{
+    return chaos_delay(complaint, value, &fault->for_ns) &&
+           (fault->for_ns > 0 || chaos_wrong(complaint, word, "a time above 0", NULL));
+}
+
+/* Which attribute it is; 0 when it is none. */
+static unsigned attribute_of(struct slice word, struct nearest *nearest)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } names[] = {{"count", SEEN_COUNT}, {"after", SEEN_AFTER}, {"for", SEEN_FOR}, {"dir", SEEN_DIR}, {"app", SEEN_APP}};
+    size_t equals = slice_find(word, "=");
+    if (word.text[word.length - 1] == '%' && equals == word.length)
+        return SEEN_PROBABILITY;
+    *nearest = (struct nearest){.got = slice_from(word, 0, equals)};
+    for (size_t row = 0; row < sizeof names / sizeof names[0]; row++) {
+        nearest_offer(nearest, names[row].name);
+        if (equals < word.length && slice_is(nearest->got, names[row].name))
+            return names[row].bit;
+    }
+    return 0;
+}
+
+static bool parse_attribute(const struct complaint *complaint, struct slice word, struct item *item)
+{
+    static const char want[] = "a probability such as 10%, count=N, after=N, for=D, dir=down, dir=up or app=GLOB";
+    struct nearest nearest = {0};
+    unsigned bit = attribute_of(word, &nearest);
+    size_t equals = slice_find(word, "=");
+    struct slice value = equals < word.length ? slice_from(word, equals + 1, word.length) : word;
+    struct fault *fault = item->fault;
+    if (!bit)
+        return chaos_wrong(complaint, word, want, nearest.name);
+    if (item->seen & bit)
+        return chaos_wrong(complaint, word, "it once", NULL);
+    item->seen |= bit;
+    switch (bit) {
+    case SEEN_PROBABILITY:
+        return parse_probability(complaint, word, fault);
+    case SEEN_COUNT:
+        return parse_number(complaint, word, value, 1, &fault->count);
+    case SEEN_AFTER:
+        return parse_number(complaint, word, value, 0, &fault->after);
+    case SEEN_FOR:
+        return parse_for(complaint, word, value, fault);
+    case SEEN_DIR:
+        return parse_direction(complaint, word, value, item);
+    default:
+        return parse_app(complaint, word, value, fault);
+    }
 }
 
 /* "NAME:" before the fault. */
@@ -183,28 +182,28 @@ static bool parse_target(const struct complaint *complaint, struct slice word, s
 {
     struct slice name = slice_from(word, 0, word.length - 1);
     if (!slice_is_name(name))
-        return wrong(complaint, word, "the name of a destination and a colon", NULL);
+        return chaos_wrong(complaint, word, "the name of a destination and a colon", NULL);
     text_format(fault->target, sizeof fault->target, "%.*s", (int)name.length, name.text);
     return true;
 }
 
 /* [DEST: ]FAULT[=ARG][@CALL] [P%] [ATTRS] */
-static bool parse_item(const struct complaint *complaint, struct slice item, struct fault *fault)
+static bool parse_item(const struct complaint *complaint, struct slice text, struct fault *fault)
 {
-    struct slice rest = item, word;
-    unsigned seen = 0;
+    struct slice rest = text, word;
+    struct item item = {.fault = fault};
     fault->probability_ppm = PPM;
     slice_word(&rest, &word);
     if (word.text[word.length - 1] == ':') {
         if (!parse_target(complaint, word, fault))
             return false;
         if (!slice_word(&rest, &word))
-            return wrong(complaint, item, "a fault behind the name", NULL);
+            return chaos_wrong(complaint, text, "a fault behind the name", NULL);
     }
-    if (!parse_fault(complaint, word, fault))
+    if (!parse_fault(complaint, word, &item))
         return false;
     while (slice_word(&rest, &word))
-        if (!parse_attribute(complaint, word, fault, &seen))
+        if (!parse_attribute(complaint, word, &item))
             return false;
     return true;
 }
@@ -219,7 +218,7 @@ bool chaos_parse(const char *text, struct faults *out, char *error, size_t size)
             continue;
         bool room = out->used < FAULTS_MAX;
         if (!room)
-            wrong(&complaint, item, "at most 16 faults", NULL);
+            chaos_wrong(&complaint, item, "at most 16 faults", NULL);
         if (!room || !parse_item(&complaint, item, &out->fault[out->used])) {
             *out = (struct faults){0};
             return false;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The chaos grammar: "[DEST: ]FAULT[=ARG] [P%] [ATTRS]; ...".
  *
- *   refuse | error=ERRNO[@connect|@read|@write] | latency=D[~SPREAD][@connect|@read|@write] | reset[=AFTER]
- *   ATTRS: count=N after=N          DEST is a name followed by a colon and a blank
+ *   refuse | unreachable | error=ERRNO[@connect|@read|@write] | latency=D[~SPREAD][@connect|@read|@write]
+ *   blackhole[@connect|@read] | slow_accept=D | reset[=AFTER] | timeout=D | bandwidth=64KB/s | slice=1..16[:DELAY]
+ *   limit=BYTES | half_close | slow_close=D | corrupt=1/1000 | dns=fail|empty|delay:D
+ *   ATTRS: count=N after=N for=D dir=down|up app=GLOB          DEST is a name followed by a colon and a blank
  *
  * Used for RESIL_CHAOS, for `chaos =` and by resctl. Never allocates; any thread; signal safe.
  */

@@ -27,7 +27,6 @@
 
 /* RESIL_CHAOS alone strikes what no rule names: such connections belong to a destination of their own. */
 const struct rule_destination admit_chaos_destination = {.conf = {.mode = MODE_ENFORCE}};
-#define CHAOS_DESTINATION "unmatched"
 
 static uint32_t destination_row(const struct attempt *attempt)
 {
@@ -98,7 +97,7 @@ bool admit_find(struct attempt *attempt)
                         attempt->now_ns);
     }
     attempt->destination = &admit_chaos_destination;
-    attempt->name = CHAOS_DESTINATION;
+    attempt->name = ADMIT_UNMATCHED;
     return host.faults.used > 0 && attempt->to.family != AF_UNIX && find_rows(attempt);
 }
 

@@ -60,6 +60,7 @@ struct attempt {
 
 /* The destination of connections that no rule names and only RESIL_CHAOS strikes. */
 extern const struct rule_destination admit_chaos_destination;
+#define ADMIT_UNMATCHED "unmatched"
 
 /* admit_find(attempt): fills destination and rows from fd, to and now_ns; false when the call is not ours. Counts what
  * no destination matches. Notes in any case whether the address is nowhere. */

@@ -89,29 +89,6 @@ static int conclude(struct attempt *attempt, struct conn *conn, int fd, int resu
     return -1;
 }
 
-/* Chaos before the call. True: the call is over, *result and errno are set. */
-static bool inject_connect(struct attempt *attempt, struct conn *conn, bool blocking, int *result)
-{
-    struct inject_verdict verdict = inject_at(conn, FAULT_AT_CONNECT);
-    if (verdict.act == INJECT_NOTHING)
-        return false;
-    if (verdict.act == INJECT_ERROR) {
-        *result = -1;
-        if (pending_retry(conn, attempt->fd, verdict.error, classify_connect(verdict.error, conn->is_unix))) {
-            errno = EINPROGRESS;
-            return true;
-        }
-        track_connect_failed(conn, verdict.error, clock_now_ns());
-        drop(attempt, attempt->fd, verdict.error);
-        return true;
-    }
-    if (blocking)
-        inject_sleep(verdict.delay_ns);
-    else
-        park_begin(conn, attempt->fd, clock_now_ns() + (uint64_t)verdict.delay_ns);
-    return false;
-}
-
 /* TCP_FASTOPEN_CONNECT: connect() answers 0 and is made with the first write, so that nothing of it could be bounded or
  * judged. A connection that we are to bound is made at once. Costs nothing before a process first asks for it. */
 static _Atomic uint32_t defers; /* any thread: 0 -> 1 */
@@ -135,25 +112,96 @@ static void undefer(const struct conn *conn, int fd)
     }
 }
 
-static int call(struct attempt *attempt, struct conn *conn)
+/* What chaos did, told to the record. */
+static int fail(struct attempt *attempt, struct conn *conn, int error)
 {
-    int result, fd = attempt->fd;
+    atomic_store(&conn->injected, 1);
+    errno = error;
+    return conclude(attempt, conn, attempt->fd, -1);
+}
+
+/* The time is up while chaos withholds the connection. */
+static int expire(struct attempt *attempt, struct conn *conn)
+{
+    atomic_store(&conn->injected, 1);
+    block_expire(conn, attempt->fd);
+    return conclude(attempt, conn, attempt->fd, -1);
+}
+
+static int64_t shorter(int64_t ns, int64_t limit_ns)
+{
+    return limit_ns > 0 && limit_ns < ns ? limit_ns : ns;
+}
+
+/* A connect that nobody answers. */
+static int wait_in_vain(struct attempt *attempt, struct conn *conn, int64_t limit_ns)
+{
+    int64_t app_ns = kernel_get_timeout(attempt->fd, SO_SNDTIMEO);
+    int64_t rest_ns = shorter(INJECT_PATIENCE_NS, limit_ns);
+    bool whole = inject_pause(shorter(rest_ns, app_ns));
+    if (whole && (app_ns <= 0 || app_ns >= rest_ns))
+        return expire(attempt, conn);
+    if (!pending_swallow(conn, attempt->fd))
+        return expire(attempt, conn);
+    errno = whole ? EINPROGRESS : EINTR;
+    return -1;
+}
+
+static int connect_blocking(struct attempt *attempt, struct conn *conn, const struct inject_verdict *verdict)
+{
     const struct sockaddr *addr = (const struct sockaddr *)&attempt->addr;
-    int saved = errno;
-    undefer(conn, fd);
-    if (inject_connect(attempt, conn, attempt->blocking, &result))
-        return result;
-    errno = saved;
-    if (attempt->blocking) {
-        block_install(conn, fd);
-        return conclude(attempt, conn, fd, block_connect(conn, fd, addr, attempt->length, record_limit_ns(conn)));
+    int64_t limit_ns = record_limit_ns(conn);
+    uint64_t end_ns = limit_ns > 0 ? atomic_load(&conn->started_ns) + (uint64_t)limit_ns : UINT64_MAX;
+    if (verdict->swallowed)
+        return wait_in_vain(attempt, conn, limit_ns);
+    if (__builtin_expect(verdict->delay_ns > 0, 0))
+        inject_sleep(shorter(verdict->delay_ns, limit_ns));
+    if (limit_ns > 0 && verdict->delay_ns >= limit_ns)
+        return expire(attempt, conn);
+    block_install(conn, attempt->fd);
+    int result =
+        block_connect(conn, attempt->fd, addr, attempt->length, limit_ns > 0 ? limit_ns - verdict->delay_ns : limit_ns);
+    if (result == 0 && verdict->late_ns > 0) {
+        uint64_t now_ns = clock_now_ns();
+        int64_t rest_ns = now_ns < end_ns ? (int64_t)(end_ns - now_ns) : 1;
+        inject_sleep(shorter(verdict->late_ns, limit_ns > 0 ? rest_ns : 0));
+        if (limit_ns > 0 && verdict->late_ns >= rest_ns)
+            return expire(attempt, conn);
     }
-    result = real.connect(fd, addr, attempt->length);
+    return conclude(attempt, conn, attempt->fd, result);
+}
+
+static int connect_waiting(struct attempt *attempt, struct conn *conn, const struct inject_verdict *verdict)
+{
+    int fd = attempt->fd;
+    uint64_t delay_ns = (uint64_t)(verdict->delay_ns + verdict->late_ns), until_ns = clock_now_ns() + delay_ns;
+    if (verdict->swallowed && pending_swallow(conn, fd)) {
+        if (!atomic_load(&conn->has_call))
+            conn->outer = 0;
+        errno = EINPROGRESS;
+        return -1;
+    }
+    if (delay_ns > 0 && park_begin(conn, fd, until_ns))
+        inject_delayed(conn, until_ns);
+    int result = real.connect(fd, (const struct sockaddr *)&attempt->addr, attempt->length);
     if (result == 0 && park_holds(conn)) {
         errno = EINPROGRESS; /* connected at once, but not for the application before its time */
         result = -1;
     }
     return conclude(attempt, conn, fd, result);
+}
+
+static int call(struct attempt *attempt, struct conn *conn)
+{
+    struct inject_verdict verdict = {0};
+    int saved = errno;
+    undefer(conn, attempt->fd);
+    if (__builtin_expect(conn->struck != 0, 0))
+        verdict = inject_connect(conn);
+    if (verdict.error)
+        return fail(attempt, conn, verdict.error);
+    errno = saved;
+    return attempt->blocking ? connect_blocking(attempt, conn, &verdict) : connect_waiting(attempt, conn, &verdict);
 }
 
 /* Admission said WAIT, but the descriptor cannot be parked: then there is no place. */

@@ -31,7 +31,7 @@ static int64_t shorter(int64_t a_ns, int64_t b_ns)
 }
 
 /* The time is up: the socket leaves SYN_SENT, so that nothing of this attempt can happen later. */
-static int connect_expired(struct conn *conn, int fd)
+int block_expire(struct conn *conn, int fd)
 {
     atomic_store(&conn->error, ETIMEDOUT);
     if (conn_move(conn, CONN_CONNECTING, CONN_ENDED))
@@ -73,7 +73,7 @@ int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, sockle
     for (;;) {
         uint64_t now_ns = clock_now_ns();
         if (now_ns >= end_ns)
-            return connect_expired(conn, fd);
+            return block_expire(conn, fd);
         bool looks = app_ns == 0 && slow_ns > now_ns && slow_ns < end_ns; /* once more, when it has become slow */
         int result = try_connect(conn, fd, addr, length, (int64_t)((looks ? slow_ns : end_ns) - now_ns), app_ns);
         if (result == 0 || (errno == EISCONN && resumed))

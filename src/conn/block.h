@@ -20,6 +20,9 @@
  * only where the application would have seen it natively. */
 int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, socklen_t length, int64_t limit_ns);
 
+/* block_expire(conn, fd): ends an attempt whose time is up: -1 with ETIMEDOUT. */
+int block_expire(struct conn *conn, int fd);
+
 /* block_mend(conn, fd): after a connect that was left by a jump or a cancellation: SO_SNDTIMEO is the application's
  * again. Before whatever it bounds, shows or sets. */
 void block_mend_now(struct conn *conn, int fd);

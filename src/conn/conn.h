@@ -38,6 +38,16 @@ enum conn_state {
 
 enum { CURIOUS_JUDGE = 1, CURIOUS_REPLAY = 2 };
 
+/* One direction of a connection that chaos strikes. */
+enum flow_way { FLOW_IN, FLOW_OUT, FLOW_WAYS };
+struct flow {
+    _Atomic uint64_t open_ns; /* nothing passes before */
+    _Atomic uint64_t moved;   /* bytes so far */
+    _Atomic uint64_t piece;   /* number of the slice that passes */
+    _Atomic uint64_t left;    /* what is left of it, 0 = it has not begun */
+    _Atomic uint32_t over;    /* 1: nothing passes any more */
+};
+
 /* What a connect call holds across its attempts (order): then one attempt's failure neither tells the breaker nor frees
  * the slots. */
 enum { OUTER_BREAKER = 1, OUTER_SLOTS = 2 };
@@ -100,10 +110,20 @@ struct conn {
     _Atomic uint32_t send_limited; /* SO_SNDTIMEO is ours: a connect blocks, or was left by a jump or a cancellation */
     _Atomic int64_t app_send_ns;   /* then: what the application set, 0 = none */
     _Atomic int32_t pending_error; /* seen by us while completing a read: the next call's */
-    /* Chaos (conn/inject.h). */
-    uint64_t ordinal;
+    /* Chaos (conn/inject.h, conn/flow.h): drawn before the connect. */
+    uint64_t ordinal;              /* of this process's connections to the destination */
+    uint64_t stream;               /* of random numbers */
     uint32_t struck;               /* bit i: fault i of the spec strikes */
     const struct faults *faults;   /* the spec, NULL = none */
+    uint64_t chaos_began_ns;       /* when the spec began */
+    struct flow flow[FLOW_WAYS];   /* written by whoever reads, or writes, the connection */
+    _Atomic uint32_t told;         /* bit i: fault i has been counted */
+    _Atomic uint32_t delayed;      /* FAULT_AT_*: which calls of the current exchange had their latency */
+    _Atomic uint32_t tainted;      /* 1: the current exchange, or the connect, was delayed by us */
+    _Atomic uint64_t withheld_ns;  /* until then what the kernel has is kept from the application, 0 = it is not */
+    _Atomic uint64_t cut_ns;       /* when the connection is to be cut, 0 = never */
+    _Atomic uint32_t cut_is_reset; /* by RST, else by its end */
+    _Atomic uint32_t injected;     /* what happens next to this call is our own doing */
     _Atomic uint32_t own_shutdown; /* the application shut the reading side down itself */
     uint32_t inherited;            /* a forked child: the connection is its parent's to judge */
     _Atomic uint64_t seen_out;     /* bytes that passed the hooks (conn/coverage.h) */
@@ -115,11 +135,8 @@ struct conn {
     uint32_t survives;          /* a descriptor of it stays open over the exec that is being tried */
     _Atomic uint64_t received;  /* bytes of the peer that somebody is known to have seen */
     _Atomic uint64_t acked;     /* bytes of ours that the peer had at the last look */
-    _Atomic uint32_t reset_due; /* the deadline ends in a reset */
     _Atomic uint32_t closing;   /* its generation while the last descriptor is being closed, else 0 */
     _Atomic uint32_t closer;    /* the thread that closes it among a range, 0 = one that closes it alone */
-    _Atomic uint32_t injected;  /* what happens next to this call is our own doing */
-    _Atomic uint32_t delayed;   /* bit 0..2: connect, read, write of the current exchange had their latency */
     /* The one epoll registration that parking can take back and restore (conn/park.h). */
     _Atomic int32_t epoll_fd;     /* + 1; 0 = none, -1 = several, or of a kind that is not parked */
     _Atomic int32_t epoll_target; /* the descriptor that is registered: one of several of the socket */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "conn/deadline.h"
+#include "conn/inject.h"
 #include "conn/judge.h"
 #include "conn/kernel.h"
 #include "conn/observe.h"
@@ -114,6 +115,8 @@ static bool begin_answer(struct conn *conn, uint64_t now_ns)
     atomic_store_explicit(&conn->slow_at_ns, 0, memory_order_relaxed);
     steer_learn(conn, latency_ns, now_ns);
     timer_start(conn, now_ns, conn->conf->timeout_idle_ns);
+    if (__builtin_expect(conn->struck != 0, 0))
+        atomic_fetch_and_explicit(&conn->delayed, ~(uint32_t)FAULT_AT_WRITE, memory_order_relaxed);
     return true;
 }
 
@@ -223,7 +226,7 @@ void exchange_slow(struct conn *conn, uint64_t now_ns)
         return;
     int fd = atomic_load_explicit(&conn->fd, memory_order_relaxed);
     bool answered = conn_state(conn) == CONN_WAITING && kernel_received(fd, &conn->received);
-    if (!answered && (conn_state(conn) == CONN_WAITING || conn_state(conn) == CONN_CONNECTING))
+    if (!answered && !inject_spares(conn) && (conn_state(conn) == CONN_WAITING || conn_state(conn) == CONN_CONNECTING))
         observe_slow(conn, now_ns);
 }
 

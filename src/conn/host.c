@@ -141,11 +141,20 @@ static int64_t parse_priority(const char *text)
     return -1;
 }
 
+/* When RESIL_CHAOS began: `resctl run` says it, for a program and all that it starts; else this program's start. */
+static uint64_t parse_began(const char *text, uint64_t now_ns)
+{
+    int64_t began_ns = 0;
+    bool told = text && parse_count(text, strlen(text), &began_ns) && (uint64_t)began_ns <= now_ns;
+    return told ? (uint64_t)began_ns : now_ns;
+}
+
 static void read_chaos(char **environment)
 {
     char error[256];
     const char *spec = find_env(environment, "RESIL_CHAOS");
     host.chaos_seed = parse_seed(find_env(environment, "RESIL_CHAOS_SEED"));
+    host.chaos_began_ns = parse_began(find_env(environment, "RESIL_CHAOS_BEGAN"), clock_now_ns());
     if (spec && !chaos_parse(spec, &host.faults, error, sizeof error))
         host_log("RESIL_CHAOS: %s; no fault is injected", error);
 }
@@ -426,6 +435,15 @@ const struct faults *host_rule_faults(const struct rules *rules, uint32_t destin
     /* Two threads at once: one page stays behind, once. */
     atomic_store_explicit(slot, fresh, memory_order_release);
     return fresh;
+}
+
+/* The header keeps wall time, which a reader can print. */
+uint64_t host_rules_began_ns(void)
+{
+    uint64_t now_ns = clock_now_ns(), wall_ns = clock_wall_ns();
+    uint64_t loaded_ns = atomic_load_explicit(&seg_header(&host.segment)->loaded_wall_ns, memory_order_relaxed);
+    uint64_t age_ns = wall_ns > loaded_ns ? wall_ns - loaded_ns : 0;
+    return now_ns > age_ns ? now_ns - age_ns : 0;
 }
 
 void host_after_fork(void)

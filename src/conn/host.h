@@ -51,7 +51,8 @@ struct host {
     char program[HOST_PROGRAM];
     struct faults faults; /* RESIL_CHAOS */
     uint64_t chaos_seed;
-    int64_t priority; /* RESIL_PRIORITY, -1 = the destination's */
+    uint64_t chaos_began_ns; /* of RESIL_CHAOS */
+    int64_t priority;        /* RESIL_PRIORITY, -1 = the destination's */
     char *config_env, *rules_env, *segment_env, *xdg_env, *home_env, *log_env; /* copies, NULL when unset */
 
     /* Attachment. */
@@ -68,7 +69,6 @@ struct host {
     struct host_turn joining;      /* to enter the registry */
     _Atomic uint32_t owner;        /* 0: not entered, join at the next decision */
     _Atomic uint32_t parent_owner; /* of the process that forked this one */
-    _Atomic uint64_t ordinal;      /* connections opened so far: the chaos streams */
 };
 
 extern struct host host;
@@ -109,8 +109,10 @@ const uint8_t *host_maglev(const struct rules *rules, uint32_t destination);
 /* The bytes behind a copy of that many bytes of rules that these tables take. */
 size_t host_tables_bytes(size_t rules_bytes);
 
-/* The faults of a destination's `chaos =`, parsed at the first use; NULL when it has none. */
+/* The faults of a destination's `chaos =`, parsed at the first use; NULL when it has none. host_rules_began_ns(): when
+ * the rules were loaded. */
 const struct faults *host_rule_faults(const struct rules *rules, uint32_t destination);
+uint64_t host_rules_began_ns(void);
 
 /* host_off(): the operator's kill switch. Any time. */
 bool host_off(void);

@@ -4,6 +4,7 @@
 
 #include "base/prng.h"
 #include "conn/host.h"
+#include "conn/inject.h"
 #include "conn/sample.h"
 #include "policy/classify.h"
 #include "segment/events.h"
@@ -45,7 +46,7 @@ static bool is_slow(const struct conn *conn, uint64_t end_ns)
 {
     uint64_t started_ns = atomic_load_explicit(&conn->started_ns, memory_order_relaxed);
     int64_t slow_ns = conn->conf->breaker_slow_time_ns;
-    return slow_ns > 0 && end_ns - started_ns > (uint64_t)slow_ns;
+    return slow_ns > 0 && end_ns - started_ns > (uint64_t)slow_ns && !inject_spares(conn);
 }
 
 /* The call that the admission stands for has its result. It lasted until end_ns. */
@@ -101,7 +102,7 @@ void observe_answer(struct conn *conn, enum observation observation, uint64_t an
     bool ours = injected && !conn->conf->chaos_counts;
     bool failed = outcome == OUTCOME_FAILURE || outcome == OUTCOME_OVERLOAD;
     observe_count(conn, observation);
-    if (!ours)
+    if (!ours && !inject_spares(conn))
         sample_take(conn, observation, answered_ns);
     if (ours && failed)
         outcome = OUTCOME_IGNORED; /* what we did ourselves says nothing of the backend */

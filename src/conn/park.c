@@ -82,6 +82,14 @@ static bool begin(struct conn *conn, uint64_t until_ns)
     return true;
 }
 
+bool park_is_possible(struct conn *conn, int fd)
+{
+    if (atomic_load(&conn->epoll_fd) == EPOLL_NONE)
+        look_back(conn, fd);
+    int32_t epoll_fd = atomic_load(&conn->epoll_fd);
+    return epoll_fd != EPOLL_SEVERAL && !(epoll_fd > EPOLL_NONE && sleeps_elsewhere(epoll_fd - 1));
+}
+
 bool park_extend(struct conn *conn, int fd, uint64_t until_ns)
 {
     if (atomic_load(&conn->epoll_fd) == EPOLL_NONE)

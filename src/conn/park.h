@@ -22,6 +22,8 @@ bool park_epoll_is_plain(uint32_t events);
  * wait. */
 bool park_begin(struct conn *conn, int fd, uint64_t until_ns);
 bool park_extend(struct conn *conn, int fd, uint64_t until_ns);
+/* park_is_possible(conn, fd): whether park_begin() would. */
+bool park_is_possible(struct conn *conn, int fd);
 bool park_is_due(const struct conn *conn, uint64_t now_ns);
 /* park_prolong(conn, until_ns): a parked descriptor stays so for longer. */
 void park_prolong(struct conn *conn, uint64_t until_ns);

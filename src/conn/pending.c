@@ -21,8 +21,10 @@
 #include "real/real.h"
 
 /*   NONE: no call is kept, or its attempt is in the kernel     WAITING: parked, for its turn or its next attempt
- *   BUSY: some thread moves it on                                                                                  */
-enum { PENDING_NONE, PENDING_WAITING, PENDING_BUSY };
+ *   BUSY: some thread moves it on                              SWALLOWED: parked by chaos, until its deadline      */
+enum { PENDING_NONE, PENDING_WAITING, PENDING_BUSY, PENDING_SWALLOWED };
+
+#define NEVER_NS (UINT64_MAX / 2)
 
 _Atomic uint32_t pending_calls;
 
@@ -202,14 +204,35 @@ static void give_up(struct conn *conn, int fd, int error)
     }
 }
 
-static int connect_now(struct conn *conn, int fd)
+static int connect_now(const struct attempt *call, int fd)
 {
-    struct attempt *call = &conn->call;
-    struct inject_verdict verdict = inject_at(conn, FAULT_AT_CONNECT);
-    if (verdict.act == INJECT_ERROR)
-        return verdict.error;
     int result = real.connect(fd, (const struct sockaddr *)&call->addr, call->length);
     return result == 0 || errno == EINPROGRESS || errno == EINTR ? 0 : errno;
+}
+
+/* Nobody answers: it ends by its deadline. */
+static void swallow(struct conn *conn)
+{
+    int64_t limit_ns = record_limit_ns(conn);
+    uint64_t end_ns = atomic_load(&conn->started_ns) + (uint64_t)(limit_ns > 0 ? limit_ns : INJECT_PATIENCE_NS);
+    inject_delayed(conn, NEVER_NS);
+    atomic_store_explicit(&conn->pending, PENDING_SWALLOWED, memory_order_release);
+    atomic_store(&conn->deadline_ns, end_ns);
+    deadline_lower(end_ns);
+}
+
+bool pending_swallow(struct conn *conn, int fd)
+{
+    if (!park_begin(conn, fd, NEVER_NS))
+        return false;
+    swallow(conn);
+    return true;
+}
+
+void pending_let_go(struct conn *conn)
+{
+    uint32_t swallowed = PENDING_SWALLOWED;
+    atomic_compare_exchange_strong(&conn->pending, &swallowed, PENDING_NONE);
 }
 
 /* The attempt of a call whose turn has come. Returns whether the descriptor stays parked. */
@@ -219,11 +242,22 @@ static bool begin_attempt(struct conn *conn, int fd)
     record_begin(conn, call);
     if (call->retries > 0)
         record_draw(conn, call);
-    int error = connect_now(conn, fd);
+    struct inject_verdict verdict = conn->struck ? inject_connect(conn) : (struct inject_verdict){0};
+    if (verdict.swallowed) {
+        swallow(conn);
+        park_prolong(conn, NEVER_NS);
+        return true;
+    }
+    int error = verdict.error ? verdict.error : connect_now(call, fd);
     if (error == 0) {
+        uint64_t delay_ns = (uint64_t)(verdict.delay_ns + verdict.late_ns);
         timer_start(conn, call->now_ns, record_limit_ns(conn));
+        if (delay_ns > 0) {
+            inject_delayed(conn, call->now_ns + delay_ns);
+            park_prolong(conn, call->now_ns + delay_ns);
+        }
         atomic_store_explicit(&conn->pending, PENDING_NONE, memory_order_release);
-        return false;
+        return delay_ns > 0;
     }
     atomic_store(&conn->pending, PENDING_NONE);
     enum observation seen = classify_connect(error, conn->is_unix);
@@ -285,6 +319,12 @@ bool pending_due(struct conn *conn, uint64_t now_ns)
 
 void pending_abort(struct conn *conn)
 {
+    if (claim(conn, PENDING_SWALLOWED)) {
+        atomic_store(&conn->injected, 1);
+        atomic_store(&conn->pending, PENDING_NONE);
+        give_up(conn, atomic_load(&conn->fd), ETIMEDOUT);
+        return;
+    }
     if (!claim(conn, PENDING_WAITING))
         return;
     struct attempt *call = &conn->call;

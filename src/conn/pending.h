@@ -20,6 +20,11 @@ void pending_keep(struct conn *conn, const struct attempt *attempt);
 /* pending_wait(attempt): admission said WAIT: -1 with EINPROGRESS; false when the descriptor cannot be parked. */
 bool pending_wait(struct attempt *attempt);
 
+/* pending_swallow(conn, fd): chaos: a connect that is never made, and that nobody answers; false when the descriptor
+ * cannot be parked. pending_let_go(conn): its time is over. */
+bool pending_swallow(struct conn *conn, int fd);
+void pending_let_go(struct conn *conn);
+
 /* pending_retry(conn, fd, error, seen): the attempt failed, as `seen` says: whether another one follows, so that the
  * application need not hear of it. False: the failure is the application's, and the call is over. */
 bool pending_retry(struct conn *conn, int fd, int error, enum observation seen);

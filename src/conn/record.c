@@ -19,18 +19,22 @@ static void draw_faults(struct conn *conn, const struct attempt *attempt)
     /* The destination's own faults are not its fallback's: that is how a fallback is tried out. */
     bool named = attempt->rules && attempt->destination != &admit_chaos_destination && !attempt->target;
     const char *spec = named ? rules_text(attempt->rules, attempt->destination->conf.chaos) : "";
-    if ((host.disabled & DISABLE_CHAOS) || strcmp(spec, "deny") == 0)
+    if (host.disabled & DISABLE_CHAOS)
         return;
-    inject_draw(conn, &host.faults, attempt->target ? "" : attempt->name);
+    inject_number(conn);
+    if (strcmp(spec, "deny") == 0) {
+        inject_denied(conn, attempt->name);
+        return;
+    }
+    inject_draw(conn, INJECT_OWN, &host.faults, attempt->target ? "" : attempt->name, host.chaos_began_ns);
     const struct faults *faults = *spec && !conn->struck ? host_rule_faults(attempt->rules, attempt->index) : NULL;
     if (faults)
-        inject_draw(conn, faults, attempt->name);
+        inject_draw(conn, INJECT_RULES, faults, attempt->name, host_rules_began_ns());
 }
 
 void record_draw(struct conn *conn, const struct attempt *attempt)
 {
-    conn->ordinal = atomic_fetch_add(&host.ordinal, 1);
-    conn->struck = 0;
+    inject_forget(conn);
     draw_faults(conn, attempt);
 }
 
@@ -60,7 +64,6 @@ struct conn *record_new(const struct attempt *attempt)
     conn->conf = &attempt->destination->conf;
     judge_start(conn);
     replay_start(conn, attempt);
-    conn->ordinal = atomic_fetch_add(&host.ordinal, 1);
     atomic_store(&conn->blocking, attempt->blocking);
     atomic_store(&conn->started_ns, attempt->now_ns);
     atomic_store(&conn->state, CONN_CONNECTING);

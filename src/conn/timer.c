@@ -12,18 +12,15 @@ static bool enforced(const struct conn *conn)
 
 void timer_stop(struct conn *conn)
 {
-    if (atomic_load_explicit(&conn->reset_due, memory_order_relaxed))
-        return; /* the injected reset comes whatever the exchange does */
     atomic_store_explicit(&conn->exchange_end_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&conn->slow_at_ns, 0, memory_order_relaxed);
     atomic_store_explicit(&conn->deadline_ns, 0, memory_order_relaxed);
+    atomic_store_explicit(&conn->cut_ns, 0, memory_order_relaxed);
 }
 
 void timer_start(struct conn *conn, uint64_t from_ns, int64_t timeout_ns)
 {
     uint64_t end_ns = atomic_load_explicit(&conn->exchange_end_ns, memory_order_relaxed);
-    if (atomic_load_explicit(&conn->reset_due, memory_order_relaxed))
-        return;
     if (timeout_ns > 0 && enforced(conn) && (end_ns == 0 || from_ns + (uint64_t)timeout_ns < end_ns))
         end_ns = from_ns + (uint64_t)timeout_ns;
     atomic_store_explicit(&conn->deadline_ns, end_ns, memory_order_relaxed);
@@ -55,7 +52,9 @@ uint64_t timer_next_ns(const struct conn *conn)
 {
     uint64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
     uint64_t slow_ns = atomic_load_explicit(&conn->slow_at_ns, memory_order_relaxed);
-    return slow_ns && (deadline_ns == 0 || slow_ns < deadline_ns) ? slow_ns : deadline_ns;
+    uint64_t cut_ns = atomic_load_explicit(&conn->cut_ns, memory_order_relaxed);
+    uint64_t next_ns = slow_ns && (deadline_ns == 0 || slow_ns < deadline_ns) ? slow_ns : deadline_ns;
+    return __builtin_expect(cut_ns != 0, 0) && (next_ns == 0 || cut_ns < next_ns) ? cut_ns : next_ns;
 }
 
 bool timer_exchange_is_over(const struct conn *conn, uint64_t now_ns)

@@ -9,7 +9,7 @@
 #include "segment/learn.h"
 
 /* timer_start(conn, from_ns, timeout_ns): due timeout_ns after from_ns; when the timeout is off, disabled or
- * only observed, the end of the exchange alone counts. An injected reset that is pending stays. */
+ * only observed, the end of the exchange alone counts. */
 void timer_start(struct conn *conn, uint64_t from_ns, int64_t timeout_ns);
 void timer_stop(struct conn *conn); /* all of them */
 

@@ -10,7 +10,9 @@
 #include "conn/coverage.h"
 #include "conn/deadline.h"
 #include "conn/exchange.h"
+#include "conn/flow.h"
 #include "conn/host.h"
+#include "conn/inject.h"
 #include "conn/judge.h"
 #include "conn/kernel.h"
 #include "conn/observe.h"
@@ -43,6 +45,8 @@ void track_connected(struct conn *conn, uint64_t now_ns)
     pending_end(conn, true);
     block_mend(conn, atomic_load(&conn->fd));
     limit_writes(conn);
+    if (__builtin_expect(conn->struck != 0, 0))
+        flow_connected(conn, now_ns);
     observe_count(conn, OBSERVATION_CONNECTED);
     uint64_t latency_ns = now_ns - atomic_load(&conn->started_ns);
     hist_add(&observe_row(conn)->connect, latency_ns);
@@ -103,6 +107,8 @@ static enum observation timeout_of(const struct conn *conn, enum conn_state stat
  * or the request may still be on its way: then the backend is not late. */
 static bool not_late(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns)
 {
+    if (inject_withholds(conn, now_ns))
+        return false;
     if (state == CONN_CONNECTING) {
         if (pending_holds(conn) || kernel_connection(fd) == KERNEL_CONNECTING)
             return false;
@@ -129,11 +135,13 @@ static bool not_late(struct conn *conn, enum conn_state state, int fd, uint64_t 
 }
 
 /* Wakes whoever waits for the connection, in any thread, and makes a late answer impossible to read. */
-static void poison(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns)
+static void poison(struct conn *conn, enum conn_state state, int fd, uint64_t now_ns, bool reset)
 {
     if (state == CONN_CONNECTING && pending_is_busy(conn))
         return;
-    bool reset = atomic_exchange(&conn->reset_due, 0);
+    if (reset || inject_withholds(conn, now_ns))
+        atomic_store(&conn->injected, 1);
+    pending_let_go(conn);
     bool in_time = conn->end_ns == 0 || now_ns < conn->end_ns;
     if (state == CONN_CONNECTING && !reset &&
         (in_time ? pending_retry(conn, fd, ETIMEDOUT, OBSERVATION_CONNECT_TIMEOUT) : pending_overdue(conn, fd)))
@@ -149,7 +157,6 @@ static void poison(struct conn *conn, enum conn_state state, int fd, uint64_t no
     timer_stop(conn);
     park_end(conn);
     judge_settle(conn, now_ns);
-    atomic_store(&conn->injected, reset || atomic_load(&conn->injected));
     observe(conn, reset ? OBSERVATION_RESET : timeout, now_ns);
     if (reset)
         kernel_reset(fd);
@@ -160,15 +167,15 @@ static void poison(struct conn *conn, enum conn_state state, int fd, uint64_t no
 void track_reset(struct conn *conn, int fd)
 {
     enum conn_state state = conn_state(conn);
-    atomic_store(&conn->reset_due, 1);
+    atomic_store(&conn->cut_ns, 0);
     if (state >= CONN_CONNECTING && state <= CONN_ANSWERING)
-        poison(conn, state, fd, clock_now_ns());
+        poison(conn, state, fd, clock_now_ns(), true);
 }
 
-void track_reset_after(struct conn *conn, uint64_t at_ns)
+void track_cut_at(struct conn *conn, uint64_t at_ns, bool by_reset)
 {
-    atomic_store(&conn->reset_due, 1);
-    atomic_store(&conn->deadline_ns, at_ns);
+    atomic_store(&conn->cut_is_reset, by_reset);
+    atomic_store(&conn->cut_ns, at_ns);
     deadline_lower(at_ns);
 }
 
@@ -176,16 +183,22 @@ bool track_expire(struct conn *conn, uint64_t now_ns)
 {
     enum conn_state state = conn_state(conn);
     uint64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
+    uint64_t cut_ns = atomic_load_explicit(&conn->cut_ns, memory_order_relaxed);
     int fd = atomic_load_explicit(&conn->fd, memory_order_relaxed);
-    if (deadline_ns == 0 || now_ns < deadline_ns || state < CONN_CONNECTING || state > CONN_ANSWERING || host_off())
+    bool cut = cut_ns != 0 && now_ns >= cut_ns;
+    if ((!cut && (deadline_ns == 0 || now_ns < deadline_ns)) || state < CONN_CONNECTING || state > CONN_ANSWERING ||
+        host_off())
         return false;
     if (kernel_cookie(fd) != conn->cookie) {
         timer_stop(conn); /* closed behind our back: the number is somebody else's now */
         return false;
     }
-    if (!atomic_load(&conn->reset_due) && !timer_exchange_is_over(conn, now_ns) && not_late(conn, state, fd, now_ns))
+    if (!cut && !timer_exchange_is_over(conn, now_ns) && not_late(conn, state, fd, now_ns))
         return false;
-    poison(conn, state, fd, now_ns);
+    if (cut && !atomic_load(&conn->cut_is_reset))
+        flow_cut(conn, fd);
+    else
+        poison(conn, state, fd, now_ns, cut);
     return true;
 }
 
@@ -205,7 +218,7 @@ static bool is_over(const struct conn *conn, uint64_t now_ns)
 /* The policy's time was over, and only the kernel's option told the application (stdio), or it looked too late. */
 static enum observation given_up(const struct conn *conn, uint64_t age_ns, uint64_t now_ns)
 {
-    if (is_over(conn, now_ns) && !atomic_load(&conn->reset_due))
+    if (is_over(conn, now_ns))
         return timeout_of(conn, CONN_WAITING, now_ns);
     return classify_abandoned(conn->conf, timer_response_ns(conn), age_ns);
 }

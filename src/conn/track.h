@@ -22,9 +22,9 @@ bool track_settle(struct conn *conn, int fd);
  * shuts it down (a few system calls). False when it had not, or when the kernel has the answer already. */
 bool track_expire(struct conn *conn, uint64_t now_ns);
 
-/* An injected reset: now, or when at_ns comes. */
+/* An injected reset. track_cut_at(): the connection ends at at_ns, by a reset or by its end (conn/flow.h). */
 void track_reset(struct conn *conn, int fd);
-void track_reset_after(struct conn *conn, uint64_t at_ns);
+void track_cut_at(struct conn *conn, uint64_t at_ns, bool by_reset);
 
 /* track_report(conn): the errno of a poisoned connection for the next call of the application: once the reason,
  * ECONNRESET afterwards; 0 when it is not poisoned. */

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "conn/host.h"
-#include "conn/inject.h"
 #include "conn/kernel.h"
 #include "conn/pace.h"
 #include "conn/park.h"
@@ -35,31 +34,6 @@ static bool poisoned(struct conn *conn, int fd)
     return true;
 }
 
-/* A fault before the call. True: the call is over with errno. */
-static bool inject(struct transfer *transfer, uint32_t call)
-{
-    struct conn *conn = transfer->conn;
-    bool blocking = atomic_load(&conn->blocking) && !transfer->dontwait;
-    if (call == FAULT_AT_READ && !blocking && !kernel_has_bytes(transfer->fd))
-        return false; /* the delay begins with the answer's arrival */
-    struct inject_verdict verdict = inject_at(conn, call);
-    if (verdict.act == INJECT_NOTHING)
-        return false;
-    if (verdict.act == INJECT_ERROR) {
-        exchange_failed(conn, verdict.error);
-        errno = verdict.error;
-        return true;
-    }
-    if (blocking) {
-        inject_sleep(verdict.delay_ns);
-        return false;
-    }
-    if (!park_begin(conn, transfer->fd, clock_now_ns() + (uint64_t)verdict.delay_ns))
-        return false;
-    errno = EAGAIN;
-    return true;
-}
-
 static bool withheld(const struct transfer *transfer)
 {
     struct conn *conn = transfer->conn;
@@ -78,9 +52,8 @@ static bool withheld(const struct transfer *transfer)
     return true;
 }
 
-bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
+bool transfer_read_enter(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
 {
-    int saved = errno;
     *transfer =
         (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
     if (poisoned(conn, fd) || withheld(transfer))
@@ -90,7 +63,13 @@ bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, b
         return false;
     }
     exchange_listen(conn);
-    if (conn->struck && inject(transfer, FAULT_AT_READ))
+    return true;
+}
+
+bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
+{
+    int saved = errno;
+    if (!transfer_read_enter(transfer, conn, fd, dontwait))
         return false;
     block_read_begin(conn, fd, dontwait, &transfer->block);
     errno = saved;
@@ -171,8 +150,6 @@ bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, 
     if (poisoned(conn, fd) || withheld(transfer))
         return false;
     block_mend(conn, fd);
-    if (conn->struck && inject(transfer, FAULT_AT_WRITE))
-        return false;
     if (conn->paced && !pace_write(conn, fd, atomic_load(&conn->blocking) && !dontwait))
         return false;
     /* An exchange begins with its first byte: the answer may be there before the write returns. */
@@ -193,8 +170,6 @@ void transfer_write_end(struct transfer *transfer, ssize_t result, size_t bytes)
         exchange_failed(conn, error);
     } else if (bytes > 0) {
         exchange_wrote(conn, bytes, transfer->begun_ns);
-        if (conn->struck)
-            inject_wrote(conn, transfer->fd);
     }
     if (conn->paced)
         pace_wrote(conn, result < 0 ? 0 : bytes);

@@ -31,7 +31,9 @@ struct transfer {
     struct block_read block;
 };
 
-/* False: the call is over, -1 with errno. */
+/* False: the call is over, -1 with errno. transfer_read_enter(): all but the timeouts of a blocking receive
+ * (block_read_begin()): the caller waits itself before. */
+bool transfer_read_enter(struct transfer *transfer, struct conn *conn, int fd, bool dontwait);
 bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait);
 /* True: make the call again. May turn *result into -1 with errno. wanted: 0 when no byte was asked for. */
 bool transfer_read_again(struct transfer *transfer, ssize_t *result, size_t wanted);

@@ -2,6 +2,8 @@
  * Receives. */
 #include <errno.h>
 
+#include "conn/kernel.h"
+#include "conn/shape.h"
 #include "conn/transfer.h"
 #include "hooks/hook.h"
 #include "hooks/input.h"
@@ -59,6 +61,16 @@ static bool pending(struct conn *conn)
     return true;
 }
 
+/* A stream has no sender's address to tell. */
+static ssize_t shaped(struct conn *conn, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
+                      socklen_t *length)
+{
+    ssize_t result = shape_receive_buffer(conn, fd, buf, bytes, flags);
+    if (result >= 0 && from && length && kernel_readable(length, sizeof *length))
+        *length = 0;
+    return result;
+}
+
 /* plain: recv(), which another preload behind us may stand before. */
 static SLOW ssize_t receive(uint32_t number, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
                             socklen_t *length, bool plain)
@@ -68,7 +80,11 @@ static SLOW ssize_t receive(uint32_t number, int fd, void *buf, size_t bytes, in
     ssize_t result;
     if (!conn || off_stream(flags))
         return plain ? real.recv(fd, buf, bytes, flags) : real.recvfrom(fd, buf, bytes, flags, from, length);
-    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
+    if (pending(conn))
+        return -1;
+    if (__builtin_expect(conn->struck != 0, 0))
+        return shaped(conn, fd, buf, bytes, flags, from, length);
+    if (!transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     transfer.peek = (flags & MSG_PEEK) != 0;
     transfer.buffer = seen(buf, flags);
@@ -99,7 +115,11 @@ static SLOW ssize_t tracked_read(uint32_t number, int fd, void *buf, size_t byte
     ssize_t result;
     if (!conn)
         return real.read(fd, buf, bytes);
-    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, false))
+    if (pending(conn))
+        return -1;
+    if (__builtin_expect(conn->struck != 0, 0))
+        return shape_receive_buffer(conn, fd, buf, bytes, 0);
+    if (!transfer_read_begin(&transfer, conn, fd, false))
         return -1;
     transfer.buffer = buf;
     do
@@ -115,6 +135,12 @@ HOOK ssize_t read(int fd, void *buf, size_t bytes)
     return number ? tracked_read(number, fd, buf, bytes) : real.read(fd, buf, bytes);
 }
 
+static SLOW ssize_t shaped_vector(struct conn *conn, int fd, const struct iovec *iov, int count)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+    return count < 0 || count > UIO_MAXIOV ? real.readv(fd, iov, count) : shape_receive(conn, fd, &message, 0);
+}
+
 static SLOW ssize_t tracked_readv(uint32_t number, int fd, const struct iovec *iov, int count)
 {
     struct conn *conn = conn_named(number);
@@ -122,7 +148,11 @@ static SLOW ssize_t tracked_readv(uint32_t number, int fd, const struct iovec *i
     ssize_t result;
     if (!conn)
         return real.readv(fd, iov, count);
-    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, false))
+    if (pending(conn))
+        return -1;
+    if (__builtin_expect(conn->struck != 0, 0))
+        return shaped_vector(conn, fd, iov, count);
+    if (!transfer_read_begin(&transfer, conn, fd, false))
         return -1;
     do
         result = real.readv(fd, iov, count);
@@ -144,7 +174,11 @@ static SLOW ssize_t tracked_recvmsg(uint32_t number, int fd, struct msghdr *mess
     ssize_t result;
     if (!conn || off_stream(flags))
         return real.recvmsg(fd, message, flags);
-    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
+    if (pending(conn))
+        return -1;
+    if (__builtin_expect(conn->struck != 0, 0))
+        return shape_receive(conn, fd, message, flags);
+    if (!transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     transfer.peek = (flags & MSG_PEEK) != 0;
     if (flags & MSG_WAITALL)
@@ -186,6 +220,9 @@ int input_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, 
         return real_recvmmsg(fd, messages, count, flags, timeout, wide);
     if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
+    if (__builtin_expect(conn->struck != 0, 0) &&
+        !shape_enter(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, NULL, &bytes))
+        return (int)bytes;
     transfer.peek = (flags & MSG_PEEK) != 0;
     do {
         result = real_recvmmsg(fd, messages, count, flags, timeout, wide);
@@ -196,6 +233,8 @@ int input_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, 
     for (int i = 0; bytes > 0 && i < result; i++)
         transfer_show_vector(&transfer, seen(messages[i].msg_hdr.msg_iov, flags), messages[i].msg_hdr.msg_iovlen,
                              (ssize_t)messages[i].msg_len);
+    if (__builtin_expect(conn->struck != 0, 0) && !transfer.peek)
+        shape_leave(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, bytes);
     return bytes < 0 ? -1 : result;
 }
 
@@ -229,7 +268,11 @@ static SLOW ssize_t tracked_preadv(struct conn *conn, int fd, const struct iovec
 {
     struct transfer transfer;
     ssize_t result;
-    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & RWF_NOWAIT) != 0))
+    if (pending(conn))
+        return -1;
+    if (__builtin_expect(conn->struck != 0, 0) && offset == -1 && flags == 0)
+        return shaped_vector(conn, fd, iov, count);
+    if (!transfer_read_begin(&transfer, conn, fd, (flags & RWF_NOWAIT) != 0))
         return -1;
     do
         result = real.preadv64v2(fd, iov, count, offset, flags);

@@ -3,16 +3,19 @@
 #include <errno.h>
 
 #include "conn/handover.h"
+#include "conn/shape.h"
 #include "conn/transfer.h"
 #include "hooks/fastopen.h"
 #include "hooks/hook.h"
 
 /* The path of a tracked descriptor stands apart, so that an untracked one pays for two loads and no more. */
-#define TRACKED(dontwait, call, show)                                                                                  \
+#define TRACKED(dontwait, shaped, call, show)                                                                          \
     struct transfer transfer;                                                                                          \
     struct conn *conn = conn_named(number);                                                                            \
     if (!conn)                                                                                                         \
         return call;                                                                                                   \
+    if (__builtin_expect(conn->struck != 0, 0))                                                                        \
+        return shaped;                                                                                                 \
     if (!transfer_write_begin(&transfer, conn, fd, dontwait))                                                          \
         return -1;                                                                                                     \
     ssize_t result = call;                                                                                             \
@@ -20,44 +23,79 @@
     transfer_write_end(&transfer, result, result > 0 ? (size_t)result : 0);                                            \
     return result
 
+/* A call that is not made of buffers. */
+#define ENTER(dontwait, bytes)                                                                                         \
+    struct transfer transfer;                                                                                          \
+    ssize_t refused;                                                                                                   \
+    if (!transfer_write_begin(&transfer, conn, fd, dontwait))                                                          \
+        return -1;                                                                                                     \
+    if (__builtin_expect(conn->struck != 0, 0) && !shape_enter(conn, fd, FLOW_OUT, dontwait, bytes, &refused))         \
+    return -1
+#define LEAVE(dontwait, result, carried)                                                                               \
+    transfer_write_end(&transfer, result, (carried) > 0 ? (size_t)(carried) : 0);                                      \
+    if (__builtin_expect(conn->struck != 0, 0))                                                                        \
+    shape_leave(conn, fd, FLOW_OUT, dontwait, carried)
+
+static ssize_t shaped_vector(struct conn *conn, int fd, const struct iovec *iov, int count)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+    return count < 0 || count > UIO_MAXIOV ? real.writev(fd, iov, count) : shape_send(conn, fd, &message, 0);
+}
+
 static SLOW ssize_t tracked_sendto(uint32_t number, int fd, const void *buf, size_t bytes, int flags,
                                    const struct sockaddr *to, socklen_t length)
 {
-    TRACKED((flags & MSG_DONTWAIT) != 0, real.sendto(fd, buf, bytes, flags, to, length),
-            transfer_show_request(&transfer, buf, result));
+    TRACKED((flags & MSG_DONTWAIT) != 0, shape_send_buffer(conn, fd, buf, bytes, flags),
+            real.sendto(fd, buf, bytes, flags, to, length), transfer_show_request(&transfer, buf, result));
 }
 
 /* The same in the kernel; another preload behind us may stand before one of them alone. */
 static SLOW ssize_t tracked_send(uint32_t number, int fd, const void *buf, size_t bytes, int flags)
 {
-    TRACKED((flags & MSG_DONTWAIT) != 0, real.send(fd, buf, bytes, flags),
-            transfer_show_request(&transfer, buf, result));
+    TRACKED((flags & MSG_DONTWAIT) != 0, shape_send_buffer(conn, fd, buf, bytes, flags),
+            real.send(fd, buf, bytes, flags), transfer_show_request(&transfer, buf, result));
 }
 
 static SLOW ssize_t tracked_sendmsg(uint32_t number, int fd, const struct msghdr *message, int flags)
 {
-    TRACKED((flags & MSG_DONTWAIT) != 0, real.sendmsg(fd, message, flags),
+    TRACKED((flags & MSG_DONTWAIT) != 0, shape_send(conn, fd, message, flags), real.sendmsg(fd, message, flags),
             if (result > 0) transfer_show_gather(&transfer, message->msg_iov, message->msg_iovlen, result));
 }
 
 static SLOW ssize_t tracked_write(uint32_t number, int fd, const void *buf, size_t bytes)
 {
-    TRACKED(false, real.write(fd, buf, bytes), transfer_show_request(&transfer, buf, result));
+    TRACKED(false, shape_send_buffer(conn, fd, buf, bytes, 0), real.write(fd, buf, bytes),
+            transfer_show_request(&transfer, buf, result));
 }
 
 static SLOW ssize_t tracked_writev(uint32_t number, int fd, const struct iovec *iov, int count)
 {
-    TRACKED(false, real.writev(fd, iov, count), transfer_show_gather(&transfer, iov, (size_t)count, result));
+    TRACKED(false, shaped_vector(conn, fd, iov, count), real.writev(fd, iov, count),
+            transfer_show_gather(&transfer, iov, (size_t)count, result));
 }
 
 static SLOW ssize_t tracked_sendfile(uint32_t number, int fd, int in, off_t *offset, size_t bytes)
 {
-    TRACKED(false, real.sendfile(fd, in, offset, bytes), transfer_show_request(&transfer, NULL, result));
+    struct conn *conn = conn_named(number);
+    if (!conn)
+        return real.sendfile(fd, in, offset, bytes);
+    ENTER(false, &bytes);
+    ssize_t result = real.sendfile(fd, in, offset, bytes);
+    transfer_show_request(&transfer, NULL, result);
+    LEAVE(false, result, result);
+    return result;
 }
 
 static SLOW ssize_t tracked_sendfile64(uint32_t number, int fd, int in, off64_t *offset, size_t bytes)
 {
-    TRACKED(false, real.sendfile64(fd, in, offset, bytes), transfer_show_request(&transfer, NULL, result));
+    struct conn *conn = conn_named(number);
+    if (!conn)
+        return real.sendfile64(fd, in, offset, bytes);
+    ENTER(false, &bytes);
+    ssize_t result = real.sendfile64(fd, in, offset, bytes);
+    transfer_show_request(&transfer, NULL, result);
+    LEAVE(false, result, result);
+    return result;
 }
 
 HOOK ssize_t send(int fd, const void *buf, size_t bytes, int flags)
@@ -126,22 +164,30 @@ HOOK ssize_t sendfile64(int out, int in, off64_t *offset, size_t bytes)
 HOOK int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
     struct conn *conn = conn_of(fd);
-    struct transfer transfer;
     size_t bytes = 0;
     if (!conn) {
         for (unsigned i = 0; i < count && i < UIO_MAXIOV && atomic_load(&block_used); i++)
             handover_passed(&messages[i].msg_hdr);
         return real.sendmmsg(fd, messages, count, flags);
     }
-    if (!transfer_write_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
-        return -1;
+    ENTER((flags & MSG_DONTWAIT) != 0, NULL);
     int result = real.sendmmsg(fd, messages, count, flags);
     for (int i = 0; i < result; i++)
         bytes += messages[i].msg_len;
     if (result > 0)
         transfer_show_gather(&transfer, messages[0].msg_hdr.msg_iov, messages[0].msg_hdr.msg_iovlen,
                              (ssize_t)messages[0].msg_len);
-    transfer_write_end(&transfer, result, bytes);
+    LEAVE((flags & MSG_DONTWAIT) != 0, result, (ssize_t)bytes);
+    return result;
+}
+
+static SLOW ssize_t splice_out(struct conn *conn, int in, off64_t *in_offset, int fd, off64_t *out_offset, size_t bytes,
+                               unsigned flags)
+{
+    ENTER(false, &bytes);
+    ssize_t result = real.splice(in, in_offset, fd, out_offset, bytes, flags);
+    transfer_show_request(&transfer, NULL, result);
+    LEAVE(false, result, result);
     return result;
 }
 
@@ -154,20 +200,18 @@ HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
     ssize_t result;
     if (!source && !target)
         return real.splice(in, in_offset, out, out_offset, bytes, flags);
-    if (target) {
-        if (!transfer_write_begin(&transfer, target, out, false))
-            return -1;
-        result = real.splice(in, in_offset, out, out_offset, bytes, flags);
-        transfer_show_request(&transfer, NULL, result);
-        transfer_write_end(&transfer, result, result > 0 ? (size_t)result : 0);
-        return result;
-    }
+    if (target)
+        return splice_out(target, in, in_offset, out, out_offset, bytes, flags);
     if (!transfer_read_begin(&transfer, source, in, false))
         return -1;
+    if (__builtin_expect(source->struck != 0, 0) && !shape_enter(source, in, FLOW_IN, false, &bytes, &result))
+        return result;
     do
         result = real.splice(in, in_offset, out, out_offset, bytes, flags);
     while (transfer_read_again(&transfer, &result, bytes));
     transfer_show_buffer(&transfer, NULL, result);
+    if (__builtin_expect(source->struck != 0, 0))
+        shape_leave(source, in, FLOW_IN, false, result);
     return result;
 }
 
@@ -175,7 +219,10 @@ HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
 static SLOW ssize_t tracked_pwritev(uint32_t number, int fd, const struct iovec *iov, int count, off64_t offset,
                                     int flags)
 {
-    TRACKED((flags & RWF_NOWAIT) != 0, real.pwritev64v2(fd, iov, count, offset, flags),
+    TRACKED((flags & RWF_NOWAIT) != 0,
+            offset == -1 && flags == 0 ? shaped_vector(conn, fd, iov, count)
+                                       : real.pwritev64v2(fd, iov, count, offset, flags),
+            real.pwritev64v2(fd, iov, count, offset, flags),
             transfer_show_gather(&transfer, iov, (size_t)count, result));
 }
 

@@ -2,16 +2,51 @@
  * Lookups: which name an address comes from. Good results are the real ones, untouched; of those that failed some have
  * an answer all the same (conn/lookup.h). */
 #include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
 
 #include "conn/host.h"
+#include "conn/inject_dns.h"
 #include "conn/lookup.h"
 #include "conn/names.h"
 #include "hooks/hook.h"
 
+/* Chaos instead of a lookup: 0, or the error of getaddrinfo(). */
+static int injected_error(const char *node, const char *service, const struct addrinfo *hints)
+{
+    bool numeric = hints && (hints->ai_flags & AI_NUMERICHOST);
+    int port = service ? atoi(service) : 0;
+    if (numeric)
+        return 0;
+    enum inject_lookup what = inject_lookup(node, port > 0 && port < 65536 ? port : 0);
+    return what == LOOKUP_FAILS ? EAI_AGAIN : what == LOOKUP_EMPTY ? EAI_NODATA : 0;
+}
+
+/* Likewise of gethostbyname(): true when h_errno is set. */
+static bool injected_failure(const char *name, int *error)
+{
+    enum inject_lookup what = inject_lookup(name, 0);
+    if (what == LOOKUP_REAL)
+        return false;
+    *error = what == LOOKUP_FAILS ? TRY_AGAIN : NO_DATA;
+    return true;
+}
+
+/* Likewise of the _r variants: their result, -1 = the lookup is made. */
+static int injected_result(const char *name, struct hostent **found, int *error)
+{
+    if (!injected_failure(name, error))
+        return -1;
+    *found = NULL;
+    return *error == TRY_AGAIN ? EAGAIN : 0;
+}
+
 HOOK int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list)
 {
+    int result = injected_error(node, service, hints);
     names_enter();
-    int result = real.getaddrinfo(node, service, hints, list);
+    if (result == 0)
+        result = real.getaddrinfo(node, service, hints, list);
     names_leave();
     if (__builtin_expect(result != 0, 0) && !host.inert)
         result = lookup_addrinfo(node, service, hints, list, result);
@@ -33,8 +68,9 @@ static struct hostent *answer(const char *name, int family)
 
 HOOK struct hostent *gethostbyname(const char *name)
 {
+    bool fails = injected_failure(name, &h_errno);
     names_enter();
-    struct hostent *host_entry = real.gethostbyname(name);
+    struct hostent *host_entry = fails ? NULL : real.gethostbyname(name);
     names_leave();
     if (!host_entry && !host.inert)
         host_entry = answer(name, AF_INET);
@@ -45,8 +81,9 @@ HOOK struct hostent *gethostbyname(const char *name)
 
 HOOK struct hostent *gethostbyname2(const char *name, int family)
 {
+    bool fails = injected_failure(name, &h_errno);
     names_enter();
-    struct hostent *host_entry = real.gethostbyname2(name, family);
+    struct hostent *host_entry = fails ? NULL : real.gethostbyname2(name, family);
     names_leave();
     if (!host_entry && !host.inert)
         host_entry = answer(name, family);
@@ -79,8 +116,10 @@ static int answer_r(const char *name, int family, struct hostent *entry, char *b
 HOOK int gethostbyname_r(const char *name, struct hostent *entry, char *buf, size_t size, struct hostent **found,
                          int *error)
 {
+    int result = injected_result(name, found, error);
     names_enter();
-    int result = real.gethostbyname_r(name, entry, buf, size, found, error);
+    if (result < 0)
+        result = real.gethostbyname_r(name, entry, buf, size, found, error);
     names_leave();
     if (!*found && !host.inert)
         result = answer_r(name, AF_INET, entry, buf, size, found, error, result);
@@ -92,8 +131,10 @@ HOOK int gethostbyname_r(const char *name, struct hostent *entry, char *buf, siz
 HOOK int gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buf, size_t size,
                           struct hostent **found, int *error)
 {
+    int result = injected_result(name, found, error);
     names_enter();
-    int result = real.gethostbyname2_r(name, family, entry, buf, size, found, error);
+    if (result < 0)
+        result = real.gethostbyname2_r(name, family, entry, buf, size, found, error);
     names_leave();
     if (!*found && !host.inert)
         result = answer_r(name, family, entry, buf, size, found, error, result);

@@ -16,6 +16,7 @@
 #include "conn/kernel.h"
 #include "conn/park.h"
 #include "conn/pending.h"
+#include "conn/shape.h"
 #include "conn/transfer.h"
 #include "conn/uring.h"
 #include "conn/wait.h"
@@ -171,6 +172,9 @@ static long receive(const struct call *call, int fd)
         return make(call);
     if (!transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
+    if (__builtin_expect(conn->struck != 0, 0) &&
+        !shape_enter(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, NULL, &bytes))
+        return bytes;
     transfer.peek = (flags & MSG_PEEK) != 0;
     if (flags & MSG_WAITALL)
         block_read_unbounded(conn, fd, &transfer.block);
@@ -179,6 +183,8 @@ static long receive(const struct call *call, int fd)
         bytes = carried(call, result);
     } while (transfer_read_again(&transfer, &bytes, bytes == 0 && wants_bytes(call)));
     transfer_show_buffer(&transfer, NULL, bytes);
+    if (__builtin_expect(conn->struck != 0, 0) && !transfer.peek)
+        shape_leave(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, bytes);
     return bytes < 0 ? -1 : result;
 }
 
@@ -188,12 +194,18 @@ static long transmit(const struct call *call, int fd)
     struct transfer transfer;
     if (!conn)
         return make(call);
-    if (!transfer_write_begin(&transfer, conn, fd, (message_flags(call) & MSG_DONTWAIT) != 0))
+    bool dontwait = (message_flags(call) & MSG_DONTWAIT) != 0;
+    ssize_t bytes;
+    if (!transfer_write_begin(&transfer, conn, fd, dontwait))
+        return -1;
+    if (__builtin_expect(conn->struck != 0, 0) && !shape_enter(conn, fd, FLOW_OUT, dontwait, NULL, &bytes))
         return -1;
     long result = make(call);
-    ssize_t bytes = carried(call, result);
+    bytes = carried(call, result);
     transfer_show_request(&transfer, NULL, bytes);
     transfer_write_end(&transfer, result, bytes > 0 ? (size_t)bytes : 0);
+    if (__builtin_expect(conn->struck != 0, 0))
+        shape_leave(conn, fd, FLOW_OUT, dontwait, bytes);
     return result;
 }
 

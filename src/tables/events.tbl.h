@@ -19,4 +19,5 @@ EVENT(SET, "set", LIFE)
 EVENT(CLEARED, "cleared", LIFE)
 EVENT(OFF, "off", LIFE)
 EVENT(ON, "on", LIFE)
+EVENT(CHAOS_DENIED, "chaos_denied", LIFE)
 #undef EVENT
