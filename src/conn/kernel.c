@@ -217,7 +217,9 @@ bool kernel_signals_restart(void)
         } action = {0};
         if (raw_syscall(SYS_rt_sigaction, signo, 0, (long)&action, 8, 0, 0) != 0)
             continue;
-        bool caught = action.handler != (void *)SIG_DFL && action.handler != (void *)SIG_IGN;
+        /* A handler for one delivery is gone when we ask, but its flags still stand there. */
+        bool caught = action.handler == (void *)SIG_DFL ? (action.flags & (unsigned)SA_RESETHAND) != 0
+                                                        : action.handler != (void *)SIG_IGN;
         if (caught && !(action.flags & SA_RESTART))
             return false;
     }

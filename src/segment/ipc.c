@@ -87,7 +87,10 @@ uint64_t ipc_namespace(const char *name)
 uint64_t ipc_start_time(int pid, bool *exists)
 {
     char path[48], stat[1024];
-    text_format(path, sizeof path, "/proc/%d/stat", pid);
+    if (pid == IPC_SELF)
+        text_format(path, sizeof path, "/proc/self/stat");
+    else
+        text_format(path, sizeof path, "/proc/%d/stat", pid);
     ssize_t length = raw_read_file(path, stat, sizeof stat);
     *exists = length != -ENOENT && length != -ESRCH;
     if (length <= 0)

@@ -19,6 +19,8 @@ int ipc_sem_value(int32_t id, unsigned index);      /* or -1 */
 /* Inode of /proc/self/ns/NAME, 0 when unknown. */
 uint64_t ipc_namespace(const char *name);
 
+enum { IPC_SELF = 0 }; /* where /proc is that of another pid namespace, our own number is somebody else's there */
+
 /* Start time of a process in clock ticks since boot (field 22 of its stat), 0 when it does not exist or /proc is
  * not readable; *exists tells the two apart: false only when /proc says that there is no such process. */
 uint64_t ipc_start_time(int pid, bool *exists);

@@ -136,7 +136,8 @@ bool registry_holds(const struct segment *segment, uint32_t owner, uint64_t now_
 }
 
 /* After an exec the new program finds the entry of the old one: the same process, so the same owner, and the unit that
- * it took then is still counted. */
+ * it took then is still counted. An entry without one is that of a dead process with the same number: in a pid
+ * namespace numbers come back soon, and without /proc there is no start time to tell them apart. */
 static uint32_t resume_own_past(const struct segment *segment, uint32_t pid, uint64_t start_time, uint64_t pid_ns)
 {
     uint32_t used = atomic_load(&seg_header(segment)->processes_used);
@@ -144,7 +145,8 @@ static uint32_t resume_own_past(const struct segment *segment, uint32_t pid, uin
         struct seg_process *entry = seg_process(segment, i);
         uint64_t word = atomic_load(&entry->word);
         if (state_of(word) != PROCESS_LIVE || atomic_load(&entry->pid) != pid ||
-            atomic_load(&entry->start_time) != start_time || atomic_load(&entry->pid_ns) != pid_ns)
+            atomic_load(&entry->start_time) != start_time || atomic_load(&entry->pid_ns) != pid_ns ||
+            !registry_alive(segment, make_owner(generation_of(word), i)))
             continue;
         return make_owner(generation_of(word), i);
     }
@@ -202,7 +204,7 @@ uint32_t registry_join(const struct segment *segment, uint32_t parent, const cha
 {
     bool exists;
     uint64_t word;
-    uint64_t start_time = ipc_start_time(raw_getpid(), &exists);
+    uint64_t start_time = ipc_start_time(IPC_SELF, &exists);
     uint64_t pid_ns = ipc_namespace("pid");
     uint32_t own = resume_own_past(segment, (uint32_t)raw_getpid(), start_time, pid_ns);
     *resumed = own != 0;
