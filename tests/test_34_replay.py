@@ -75,6 +75,17 @@ def talk(resil, server, *requests, more=""):
     return json.loads(result.out)
 
 
+@pytest.mark.parametrize("how", ["close", "hang", 503])
+def test_no_byte_is_missed(resil, flaky, how):
+    """What the hooks saw is set against each of the kernel's connections, one after the other."""
+    assert talk(resil, flaky(2, how), GET, more="timeout.response = 200ms\nretry.on = refused timeout reset http:5xx") == [
+        "HTTP/1.0 200 OK"]
+    assert resil.counters("backend")["replays"] == 2
+    coverage = resil.row("backend")["coverage"]
+    assert coverage["ratio"] == 1.0 and coverage["seen_out"] == coverage["kernel_out"] == 3 * len(GET.encode().decode("unicode_escape"))
+    assert coverage["seen_in"] == coverage["kernel_in"] > 0
+
+
 @pytest.mark.parametrize("how", ["reset", "close", "hang"])
 def test_a_get_is_sent_again(resil, flaky, how):
     server = flaky(2, how)

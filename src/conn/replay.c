@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "conn/block.h"
+#include "conn/coverage.h"
 #include "conn/exchange.h"
 #include "conn/host.h"
 #include "conn/inject.h"
@@ -98,6 +99,10 @@ static bool connect_and_send(struct conn *conn, int fd)
 {
     struct attempt *call = &conn->call;
     uint64_t begun_ns;
+    struct kernel_bytes bytes; /* the kernel counts anew on the next connection, and so do we */
+    coverage_closed(conn, fd, &bytes);
+    atomic_store(&conn->seen_out, 0);
+    atomic_store(&conn->seen_in, 0);
     kernel_disconnect(fd);
     judge_start(conn);
     atomic_store(&conn->received, 0);
@@ -192,6 +197,7 @@ bool replay_after_answer(struct conn *conn, int fd, const void *bytes, size_t le
     if ((!server && !overload) || conn_state(conn) != CONN_WAITING || !is_kept(conn) ||
         !retry_may(&conn->call, &wait_ns))
         return false;
+    atomic_fetch_add(&conn->seen_in, length); /* and not the application's */
     exchange_refused(conn, overload ? OBSERVATION_OVERLOAD : OBSERVATION_PROTOCOL_ERROR, clock_now_ns());
     return again(conn, fd, wait_ns);
 }
