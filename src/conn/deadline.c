@@ -14,12 +14,16 @@
 #include "conn/track.h"
 #include "policy/timeout.h"
 
-static _Atomic uint64_t bound_ns = UINT64_MAX;    /* any thread lowers; deadline_fire() raises */
+/* Time, with the number of the look that goes on in its low bits (0 = none); UINT64_MAX = never. Any thread lowers it
+ * or takes the number away; deadline_fire() raises. tests/model/deadline.pml has the protocol. */
+static _Atomic uint64_t bound_ns = UINT64_MAX;
+static _Atomic uint32_t looks;                    /* so far: two looks of one instant are told apart */
 static _Atomic uint64_t shortest_ns = UINT64_MAX; /* any thread lowers, never raised */
 
 #define OFF_RETRY_NS 100000000ull
 #define LOOK_NS      10000000ull /* longer than a look at all records takes */
 #define UNKNOWN_NS   1000000000ull
+#define NUMBER_MASK  255ull
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -33,9 +37,23 @@ static void lower(_Atomic uint64_t *value, uint64_t to)
         ;
 }
 
+/* A time for the bound: 256 ns late at most. */
+static uint64_t whole(uint64_t at_ns)
+{
+    return at_ns > UINT64_MAX - NUMBER_MASK ? UINT64_MAX : (at_ns + NUMBER_MASK) & ~NUMBER_MASK;
+}
+
+/* A look that goes on at this moment may have passed the record before it was armed: without its number it cannot raise
+ * the bound any more, even where the new deadline lies behind it. The fence puts the record before the bound, as the
+ * one in deadline_fire() puts the bound before the records: of the two threads at least one sees what the other did. */
 void deadline_lower(uint64_t at_ns)
 {
-    lower(&bound_ns, at_ns);
+    uint64_t at = whole(at_ns);
+    atomic_thread_fence(memory_order_seq_cst);
+    uint64_t seen = atomic_load_explicit(&bound_ns, memory_order_relaxed), next;
+    do
+        next = at < seen ? at : seen == UINT64_MAX ? seen : seen & ~NUMBER_MASK;
+    while (next != seen && !atomic_compare_exchange_weak(&bound_ns, &seen, next));
 }
 
 void deadline_note(const struct conf *conf)
@@ -73,10 +91,12 @@ void deadline_fire(uint64_t now_ns)
     uint64_t reached = atomic_load(&bound_ns);
     if (now_ns < reached)
         return;
-    /* Whoever arms from here on lowers it and is not lost; a thread that goes to sleep before this look is over looks
-     * again soon, and so does the next one if this thread is ended in the middle of it. */
-    uint64_t look_ns = now_ns + LOOK_NS, next_ns = UINT64_MAX;
-    atomic_compare_exchange_strong(&bound_ns, &reached, look_ns);
+    /* Whoever arms from here on is not lost: see deadline_lower(). A thread that goes to sleep before this look is over
+     * looks again soon, and so does the next one if this thread is ended in the middle of it. */
+    uint64_t number = 1 + atomic_fetch_add_explicit(&looks, 1, memory_order_relaxed) % NUMBER_MASK;
+    uint64_t look_ns = whole(now_ns + LOOK_NS) | number, next_ns = UINT64_MAX;
+    bool first = atomic_compare_exchange_strong(&bound_ns, &reached, look_ns);
+    atomic_thread_fence(memory_order_seq_cst);
     for (struct conn *conn = conn_each(&index); conn; conn = conn_each(&index)) {
         if (park_is_due(conn, now_ns) && !pace_again(conn, now_ns) && !pending_due(conn, now_ns))
             park_end(conn);
@@ -92,6 +112,6 @@ void deadline_fire(uint64_t now_ns)
         if (parked_ns)
             next_ns = earlier(next_ns, parked_ns);
     }
-    if (!atomic_compare_exchange_strong(&bound_ns, &look_ns, next_ns))
-        lower(&bound_ns, next_ns);
+    if (!first || !atomic_compare_exchange_strong(&bound_ns, &look_ns, whole(next_ns)))
+        deadline_lower(next_ns);
 }
