@@ -28,6 +28,15 @@ COMMAND("audit", command_audit, "[--unused] [--json] [SEGMENT]",
         "find what the programs connect to unmatched, unenforced, without timeout or without breaker")
 COMMAND("doctor", command_doctor, "[--json] CMD [ARGS...] or PID",
         "tell whether the library reaches a program or a process, and what share of its bytes the hooks saw")
+COMMAND("trip", command_trip, "DEST[/ENDPOINT] [--for D] [SEGMENT]",
+        "open the breakers of a destination or of one endpoint, as failures would: half-open when the time is over")
+COMMAND("force-open", command_force_open, "DEST[/ENDPOINT] [--for D] [SEGMENT]",
+        "refuse every call until it is reset, or for a time")
+COMMAND("force-closed", command_force_closed, "DEST[/ENDPOINT] [--for D] [SEGMENT]",
+        "let every call through, whatever fails, until it is reset, or for a time")
+COMMAND("drain", command_drain, "DEST[/ENDPOINT] [--for D] [SEGMENT]",
+        "make no new connection, leave the open ones alone, until it is ready, or for a time")
+COMMAND("ready", command_ready, "DEST[/ENDPOINT] [SEGMENT]", "end a drain")
 COMMAND("reset", command_reset, "DEST[/ENDPOINT] [SEGMENT]",
         "close the breakers of a destination or of one endpoint, clear their counts and forced states")
 COMMAND("set", command_set, "DEST [KEY=VALUE]... [--for D] [--clear [KEY]...] [SEGMENT]",

@@ -55,7 +55,8 @@ static const char *reason_of(const struct seg_event *event)
 /* What somebody did by hand: `error' is whose hand it was. */
 static bool has_author(const struct seg_event *event)
 {
-    return event->kind == EVENT_SET || event->kind == EVENT_CLEARED || event->kind == EVENT_OFF ||
+    bool by_hand = event->kind == EVENT_RESET || (event->kind == EVENT_STATE && event->reason == REASON_FORCED);
+    return by_hand || event->kind == EVENT_SET || event->kind == EVENT_CLEARED || event->kind == EVENT_OFF ||
            event->kind == EVENT_ON;
 }
 

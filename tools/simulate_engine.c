@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/prng.h"
 #include "policy/rate.h"
+#include "segment/force.h"
 #include "segment/learn.h"
 #include "segment/limit.h"
 #include "segment/registry.h"
@@ -236,7 +237,7 @@ void sim_kill(struct sim *sim, struct sim_call *call)
 void sim_force(struct sim *sim, enum state state)
 {
     struct gate gate = gate_of(sim, &sim->call[0]);
-    gate_force(&gate, state);
+    gate_force(&gate, state, 0, sim->now_ns);
 }
 
 struct sim_call *sim_find(struct sim *sim, const char *id)
@@ -376,7 +377,7 @@ void sim_state(const struct sim *sim, FILE *out)
 {
     uint64_t wall_ms;
     uint32_t failures;
-    uint32_t forced = atomic_load(&row_of(sim)->forced);
+    uint32_t forced = force_own(row_of(sim), sim->now_ns);
     struct breaker breaker = breaker_unpack(atomic_load(&row_of(sim)->breaker));
     enum reason reason = gate_reason(row_of(sim), &wall_ms, &failures);
     fprintf(out, " state=%s", state_names[forced ? forced : breaker.state]);

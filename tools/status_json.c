@@ -85,6 +85,24 @@ static void number_or_null(struct json *json, const char *name, bool known, uint
         json_null(json, name);
 }
 
+static void write_force(struct json *json, const struct view *view, const struct view_force *force)
+{
+    char when[TIME_TEXT];
+    if (force->state == 0) {
+        json_null(json, "forced");
+        return;
+    }
+    json_object(json, "forced");
+    json_text(json, "state", state_names[force->state]);
+    json_bool(json, "inherited", force->inherited);
+    uint64_t rest_ns = force->end_ns > view->now_ns ? force->end_ns - view->now_ns : 0;
+    number_or_null(json, "rest_ms", force->end_ns != 0, (rest_ns + NS_PER_MS - 1) / NS_PER_MS);
+    json_number(json, "uid", force->author.uid);
+    json_number(json, "pid", force->author.pid);
+    json_text(json, "set_at", format_time(when, force->author.wall_ns));
+    json_close(json);
+}
+
 static void write_breaker(struct json *json, const struct view_row *row)
 {
     number_or_null(json, "open_for_ms", row->is_open, row->open_for_ms);
@@ -141,6 +159,7 @@ static void write_row(struct json *json, const struct view *view, const struct v
     json_number(json, "in_flight", row->in_flight);
     json_number(json, "probes", row->probes);
     write_breaker(json, row);
+    write_force(json, view, &row->force);
     write_health(json, &row->health);
     if (row == destination->row)
         status_discovery_json(json, view, destination);

@@ -74,23 +74,31 @@ static void print_agent(const struct view *view)
                format_rough(age, lease.age_ns / (uint64_t)NS_PER_US), lease.active ? "" : ": IT HANGS");
 }
 
-static void print_overrides(const struct view *view)
+static void print_force(const struct view *view, const struct view_destination *destination, const struct view_row *row)
 {
-    unsigned shown = 0;
+    char rest[DURATION_TEXT], when[TIME_TEXT];
+    const struct view_force *force = &row->force;
+    printf("forced     ");
+    print_safe(destination->name);
+    putchar('/');
+    print_safe(row->endpoint);
+    printf(" %s, ", state_names[force->state]);
+    if (force->end_ns > view->now_ns)
+        printf("for another %s", format_rough(rest, (force->end_ns - view->now_ns) / (uint64_t)NS_PER_US));
+    else
+        printf("until it is reset");
+    printf(", by uid %u pid %u at %s\n", force->author.uid, force->author.pid,
+           format_time(when, force->author.wall_ns));
+}
+
+static void print_forces(const struct view *view)
+{
     for (uint32_t i = 0; i < view->destinations; i++) {
         const struct view_destination *destination = &view->destination[i];
-        for (uint32_t r = 0; r < destination->rows; r++) {
-            if (destination->row[r].state <= STATE_HALF_OPEN)
-                continue;
-            printf("%s", shown++ ? ", " : "overrides  ");
-            print_safe(destination->name);
-            putchar('/');
-            print_safe(destination->row[r].endpoint);
-            printf(" %s", state_names[destination->row[r].state]);
-        }
+        for (uint32_t r = 0; r < destination->rows; r++)
+            if (destination->row[r].force.state && !destination->row[r].force.inherited)
+                print_force(view, destination, &destination->row[r]);
     }
-    if (shown)
-        putchar('\n');
 }
 
 static void print_values(const struct view *view)
@@ -127,7 +135,7 @@ static void print_header(const struct view *view)
     print_agent(view);
     status_discovery_print(view);
     print_switch(view);
-    print_overrides(view);
+    print_forces(view);
     print_values(view);
     print_chaos(view);
     if (view->dropped || view->doubts)

@@ -94,13 +94,26 @@ static void read_open(const struct view_source *source, const struct conf *conf,
         out->next_attempt_ms = (breaker_wait_ns(breaker, conf, source->now_ns) + NS_PER_MS - 1) / NS_PER_MS;
 }
 
+/* That of the row itself, or of its destination. */
+static void read_force(const struct view_source *source, uint32_t index, struct view_force *out)
+{
+    const struct seg_row *row = seg_row(source->segment, index);
+    out->state = force_at(source->segment, index, source->now_ns);
+    if (out->state == 0)
+        return;
+    out->inherited = force_own(row, source->now_ns) == 0;
+    if (out->inherited)
+        row = seg_row(source->segment, row->parent);
+    out->end_ns = force_end_ns(row);
+    out->author = force_author(row);
+}
+
 static void read_breaker(const struct view_source *source, const struct seg_row *row, const struct conf *conf,
                          struct view_row *out)
 {
     struct breaker breaker = breaker_unpack(atomic_load_explicit(&row->breaker, memory_order_acquire));
-    uint32_t forced = atomic_load_explicit(&row->forced, memory_order_relaxed);
-    bool is_forced = forced > STATE_HALF_OPEN && forced < STATE_COUNT;
-    out->state = is_forced ? forced : breaker.state;
+    bool is_forced = out->force.state != 0;
+    out->state = is_forced ? out->force.state : breaker.state;
     uint32_t failures;
     out->reason = gate_reason(row, &out->changed_wall_ms, &failures);
     if (is_forced)
@@ -143,6 +156,7 @@ void view_row_read(const struct view_source *source, uint32_t index, uint32_t go
     out->in_flight = exchanges ? source->in_flight[index] : out->connections;
     for (uint32_t i = 0; i < SEG_COUNTERS; i++)
         out->counter[i] = atomic_load_explicit(&row->counter[i], memory_order_relaxed);
+    read_force(source, index, &out->force);
     read_breaker(source, seg_row(source->segment, governing), conf, out);
     read_hist(row, LEARN_CONNECT, &own.connect, &hists->connect);
     read_hist(row, LEARN_RESPONSE, &own.response, &hists->response);

@@ -10,6 +10,7 @@
 #include "policy/conf.h"
 #include "policy/health.h"
 #include "policy/window.h"
+#include "segment/force.h"
 
 struct view_latency {
     uint64_t samples; /* 0: the others mean nothing */
@@ -31,11 +32,20 @@ struct view_health {
     uint64_t age_ms, since_ms; /* of the last check; of the state */
 };
 
+/* What an operator laid over it (segment/force.h). */
+struct view_force {
+    uint32_t state; /* 0: nothing */
+    bool inherited; /* it stands at the destination's row */
+    uint64_t end_ns;
+    struct force_author author;
+};
+
 struct view_row {
     char endpoint[SEG_LABEL];
-    bool is_fallback;         /* a target of the destination's fallback: no part of the sums */
-    uint32_t state;           /* enum state, administrative ones included */
-    uint32_t reason;          /* enum reason */
+    bool is_fallback; /* a target of the destination's fallback: no part of the sums */
+    uint32_t state;   /* enum state, administrative ones included */
+    uint32_t reason;  /* enum reason */
+    struct view_force force;
     uint32_t connections;     /* of living owners */
     uint32_t queued;          /* of living owners, waiting for a slot */
     uint32_t in_flight;       /* exchanges that hold a slot (bulkhead.unit = exchange), else the connections */

@@ -14,6 +14,7 @@
 #include "conn/kernel.h"
 #include "policy/health.h"
 #include "real/raw.h"
+#include "segment/force.h"
 #include "segment/rows.h"
 
 enum { REACH_V4 = 1, REACH_V6 = 2, REACH_UNIX = 4 };
@@ -133,7 +134,9 @@ static uint32_t reach_needed(uint8_t family)
 /* Open and due is ready: the breaker itself then decides on the probe, and nobody else. */
 static enum balance_state state_of(const struct attempt *attempt, const struct seg_row *row)
 {
-    uint32_t forced = atomic_load_explicit(&row->forced, memory_order_relaxed);
+    uint32_t forced = force_own(row, attempt->now_ns);
+    if (forced == 0 && row->kind == ROW_ENDPOINT)
+        forced = force_own(seg_row(&host.segment, attempt->row), attempt->now_ns);
     if (forced == STATE_FORCED_OPEN || forced == STATE_DRAINING)
         return BALANCE_SHUT;
     const struct conf *conf = &attempt->destination->conf;

@@ -122,6 +122,11 @@ static struct breaker_step open_up(const struct breaker *b, const struct conf *c
     return step;
 }
 
+uint64_t breaker_longest_ns(const struct conf *conf)
+{
+    return 2 * (uint64_t)open_max_ns(conf);
+}
+
 uint64_t breaker_wait_ns(const struct breaker *b, const struct conf *conf, uint64_t now_ns)
 {
     if (b->state != STATE_OPEN)
@@ -130,7 +135,7 @@ uint64_t breaker_wait_ns(const struct breaker *b, const struct conf *conf, uint6
     if (ahead_us == 0 || ahead_us > UNTIL_MASK / 2)
         return 0; /* in the past */
     /* Farther away than any open time can be: the clock or the rules changed. Never wait for that. */
-    if (ahead_us / 2 > (uint64_t)open_max_ns(conf) / 1000 + 1)
+    if (ahead_us > breaker_longest_ns(conf) / 1000 + 3)
         return 0;
     return ahead_us * 1000 - now_ns % 1000;
 }
@@ -264,6 +269,15 @@ struct breaker_step breaker_result(const struct breaker *b, const struct conf *c
     }
     return b->state == STATE_CLOSED ? closed_result(b, conf, outcome, sum, now_ns, random)
                                     : halfopen_result(b, conf, failed, slow, now_ns, random);
+}
+
+struct breaker_step breaker_trip(const struct breaker *b, const struct conf *conf, uint64_t open_ns, uint64_t now_ns,
+                                 uint64_t random)
+{
+    struct breaker_step step = open_up(b, conf, REASON_FORCED, now_ns, random);
+    if (open_ns > 0)
+        step.next.until_us = ((now_ns + open_ns + 999) / 1000) & UNTIL_MASK;
+    return step;
 }
 
 struct breaker_step breaker_reset(const struct breaker *b, enum reason reason)

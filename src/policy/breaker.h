@@ -69,6 +69,14 @@ bool breaker_is_at_rest(uint64_t word, uint32_t generation);
 /* breaker_reset(breaker, reason): closed, counts cleared, a new generation: earlier results are late. */
 struct breaker_step breaker_reset(const struct breaker *breaker, enum reason reason);
 
+/* breaker_trip(breaker, conf, open_ns, now_ns, random): open by hand, as after a failure; open_ns 0: for as long as the
+ * rules say. */
+struct breaker_step breaker_trip(const struct breaker *breaker, const struct conf *conf, uint64_t open_ns,
+                                 uint64_t now_ns, uint64_t random);
+
+/* breaker_longest_ns(conf): no open time beyond it is believed. */
+uint64_t breaker_longest_ns(const struct conf *conf);
+
 /* breaker_wait_ns(breaker, conf, now_ns): time until a probe would be let in; 0 when not open or due. */
 uint64_t breaker_wait_ns(const struct breaker *breaker, const struct conf *conf, uint64_t now_ns);
 

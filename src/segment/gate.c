@@ -4,7 +4,9 @@
 
 #include "base/clock.h"
 #include "policy/lease.h"
+#include "real/raw.h"
 #include "segment/events.h"
+#include "segment/force.h"
 #include "segment/learn.h"
 #include "segment/registry.h"
 #include "segment/tally.h"
@@ -33,6 +35,20 @@ enum reason gate_reason(const struct seg_row *row, uint64_t *wall_ms, uint32_t *
     return reason < REASON_COUNT ? (enum reason)reason : REASON_NONE;
 }
 
+static void tell(const struct gate *gate, enum state from, enum state to, enum reason reason)
+{
+    struct event event = {
+        .kind = reason == REASON_RESET ? EVENT_RESET : EVENT_STATE,
+        .row = gate->row,
+        .from = from,
+        .to = to,
+        .reason = reason,
+        .error = reason == REASON_FORCED || reason == REASON_RESET ? gate->uid : 0,
+        .program = gate->program,
+    };
+    event_write(gate->segment, &event);
+}
+
 static void announce(const struct gate *gate, enum state from, enum state to, enum reason reason, uint32_t failures)
 {
     static const unsigned char counters[] = {
@@ -44,15 +60,7 @@ static void announce(const struct gate *gate, enum state from, enum state to, en
     atomic_store_explicit(&row->breaker_mark, mark, memory_order_relaxed);
     if (to <= STATE_HALF_OPEN)
         seg_count(row, counters[to], 1);
-    struct event event = {
-        .kind = reason == REASON_RESET ? EVENT_RESET : EVENT_STATE,
-        .row = gate->row,
-        .from = from,
-        .to = to,
-        .reason = reason,
-        .program = gate->program,
-    };
-    event_write(gate->segment, &event);
+    tell(gate, from, to, reason);
 }
 
 /* Commits a step. False when the word moved meanwhile: the caller takes the step anew from *word. */
@@ -182,10 +190,37 @@ static enum lease_result take_lease(const struct gate *gate, const struct breake
     return result;
 }
 
+static void start_anew(const struct gate *gate, enum state from, enum state to, enum reason reason);
+
+/* A state that was laid over a row has ended: the first call that finds it tells so. */
+static void collect_force(const struct gate *gate, uint32_t index, uint64_t now_ns)
+{
+    struct gate own = *gate;
+    uint32_t ended = force_collect(seg_row(gate->segment, index), now_ns);
+    own.above = index != gate->row;
+    own.row = index;
+    if (ended)
+        start_anew(&own, (enum state)ended, STATE_CLOSED, REASON_FORCE_ENDED);
+}
+
+/* What is laid over this row or its destination's. */
+static uint32_t forced_now(const struct gate *gate, uint64_t now_ns)
+{
+    uint32_t parent = row_of(gate)->parent;
+    uint32_t above = parent < SEG_ROWS ? parent : gate->row;
+    if (__builtin_expect((atomic_load_explicit(&row_of(gate)->forced, memory_order_relaxed) |
+                          atomic_load_explicit(&seg_row(gate->segment, above)->forced, memory_order_relaxed)) == 0,
+                         1))
+        return 0;
+    collect_force(gate, gate->row, now_ns);
+    collect_force(gate, above, now_ns);
+    return force_at(gate->segment, gate->row, now_ns);
+}
+
 enum verdict gate_admit(const struct gate *gate, uint64_t now_ns, struct admission *admission)
 {
     struct seg_row *row = row_of(gate);
-    uint32_t forced = atomic_load_explicit(&row->forced, memory_order_relaxed);
+    uint32_t forced = forced_now(gate, now_ns);
     uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
     *admission = (struct admission){0};
     if (forced == STATE_FORCED_OPEN || forced == STATE_DRAINING)
@@ -226,9 +261,9 @@ static void count_result(const struct gate *gate, struct admission *admission, u
 }
 
 /* Whoever forced it decides: nothing is counted. */
-static bool is_forced(const struct gate *gate)
+static bool is_forced(const struct gate *gate, uint64_t now_ns)
 {
-    return atomic_load_explicit(&row_of(gate)->forced, memory_order_relaxed) != 0;
+    return force_at(gate->segment, gate->row, now_ns) != 0;
 }
 
 void gate_slow(const struct gate *gate, struct admission *admission, uint64_t now_ns, uint64_t random)
@@ -240,7 +275,7 @@ void gate_slow(const struct gate *gate, struct admission *admission, uint64_t no
         struct breaker now = breaker_unpack(word);
         bool current = now.generation == admission->ticket.generation && now.state != STATE_OPEN;
         bool probe = now.state == STATE_HALF_OPEN && admission->ticket.probe;
-        if (!current || is_forced(gate) || (!probe && now.state != STATE_CLOSED) ||
+        if (!current || is_forced(gate, now_ns) || (!probe && now.state != STATE_CLOSED) ||
             (probe && (admission->spent || gate->conf->breaker_halfopen != HALFOPEN_STRICT)))
             return;
         if (!probe && admission->counted == 0)
@@ -260,7 +295,7 @@ bool gate_good(const struct gate *gate, struct admission *admission, uint64_t no
     struct seg_row *row = row_of(gate);
     uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
     uint32_t generation = admission->ticket.generation;
-    if (admission->lease != 0 || admission->spent || !breaker_is_at_rest(word, generation) || is_forced(gate))
+    if (admission->lease != 0 || admission->spent || !breaker_is_at_rest(word, generation) || is_forced(gate, now_ns))
         return false;
     if (!tally_is_wanted(gate->conf))
         return true;
@@ -275,7 +310,7 @@ void gate_result(const struct gate *gate, struct admission *admission, enum outc
     uint64_t word = atomic_load_explicit(&row->breaker, memory_order_acquire);
     struct window_sum sum = {0};
     bool counted = false;
-    if (is_forced(gate)) {
+    if (is_forced(gate, now_ns)) {
         if (breaker_unpack(word).generation != admission->ticket.generation)
             seg_count(row, COUNTER_late, 1);
         gate_give_back(gate, admission);
@@ -317,24 +352,28 @@ void gate_give_back(const struct gate *gate, struct admission *admission)
     admission->lease = 0;
 }
 
-static void start_anew(const struct gate *gate, enum reason reason, enum state shown)
+static void start_anew(const struct gate *gate, enum state from, enum state to, enum reason reason)
 {
     struct seg_row *row = row_of(gate);
     uint64_t word = atomic_load(&row->breaker);
+    if (gate->above) {
+        tell(gate, from, to, reason); /* there is no breaker here: those of the endpoints stand as they are */
+        return;
+    }
     for (;;) {
         struct breaker now = breaker_unpack(word);
         struct breaker_step step = breaker_reset(&now, reason);
         if (!atomic_compare_exchange_strong(&row->breaker, &word, breaker_pack(&step.next)))
             continue;
-        announce(gate, (enum state)now.state, shown, reason, 0);
+        announce(gate, from ? from : (enum state)now.state, to, reason, 0);
         return;
     }
 }
 
 void gate_reset(const struct gate *gate)
 {
-    atomic_store(&row_of(gate)->forced, 0);
-    start_anew(gate, REASON_RESET, STATE_CLOSED);
+    uint32_t was = force_set(row_of(gate), 0, 0, NULL, clock_now_ns());
+    start_anew(gate, (enum state)was, STATE_CLOSED, REASON_RESET);
 }
 
 void gate_healthy(const struct gate *gate, uint64_t now_ns)
@@ -343,7 +382,7 @@ void gate_healthy(const struct gate *gate, uint64_t now_ns)
     uint64_t word = atomic_load(&row->breaker);
     for (;;) {
         struct breaker now = breaker_unpack(word);
-        if (now.state == STATE_CLOSED || is_forced(gate))
+        if (now.state == STATE_CLOSED || is_forced(gate, now_ns))
             break;
         struct breaker_step step = breaker_reset(&now, REASON_HEALTH);
         if (commit(gate, &word, &step, &now))
@@ -352,9 +391,22 @@ void gate_healthy(const struct gate *gate, uint64_t now_ns)
     atomic_store_explicit(&row->up_since_ns, now_ns, memory_order_relaxed);
 }
 
-void gate_force(const struct gate *gate, enum state state)
+void gate_force(const struct gate *gate, enum state state, uint64_t until_ns, uint64_t now_ns)
 {
     uint32_t forced = state > STATE_HALF_OPEN ? (uint32_t)state : 0;
-    if (atomic_exchange(&row_of(gate)->forced, forced) != forced)
-        start_anew(gate, REASON_FORCED, forced ? state : STATE_CLOSED);
+    struct force_author author = {gate->uid, (uint32_t)raw_getpid(), clock_wall_ns()};
+    uint32_t was = force_set(row_of(gate), forced, until_ns, &author, now_ns);
+    if (was != forced)
+        start_anew(gate, (enum state)was, forced ? state : STATE_CLOSED, REASON_FORCED);
+}
+
+void gate_trip(const struct gate *gate, uint64_t open_ns, uint64_t now_ns, uint64_t random)
+{
+    uint64_t word = atomic_load(&row_of(gate)->breaker);
+    for (;;) {
+        struct breaker now = breaker_unpack(word);
+        struct breaker_step step = breaker_trip(&now, gate->conf, open_ns, now_ns, random);
+        if (commit(gate, &word, &step, &now))
+            return;
+    }
 }

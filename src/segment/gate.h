@@ -19,7 +19,9 @@ struct gate {
     uint32_t row; /* where the breaker stands: an endpoint's row or its destination's */
     const struct conf *conf;
     uint32_t owner;
+    bool above; /* of a destination whose endpoints have the breakers: only a forced state stands at this row */
     const char *program; /* for events */
+    uint32_t uid;        /* likewise, of who forces, trips or resets */
     uint64_t priority;   /* of the call: while half-open, higher goes first */
 };
 
@@ -64,10 +66,14 @@ void gate_reset(const struct gate *gate);
  * as come back (balance.slow_start). */
 void gate_healthy(const struct gate *gate, uint64_t now_ns);
 
-/* gate_force(gate, state): lays STATE_FORCED_OPEN, STATE_FORCED_CLOSED or STATE_DRAINING over the breaker, or with
- * STATE_CLOSED takes it away. Each way the breaker begins anew, so that earlier results are late; while it is forced
- * nothing is counted. */
-void gate_force(const struct gate *gate, enum state state);
+/* gate_force(gate, state, until_ns, now_ns): lays STATE_FORCED_OPEN, STATE_FORCED_CLOSED or STATE_DRAINING over the
+ * breaker (segment/force.h) until that time, 0 = until it is taken away: with STATE_CLOSED. Each way, and when the time
+ * is over, the breaker begins anew, so that earlier results are late; while it is forced nothing is counted. At a
+ * destination's row it holds for all endpoints, whose own breakers stand as they are meanwhile. */
+void gate_force(const struct gate *gate, enum state state, uint64_t until_ns, uint64_t now_ns);
+
+/* gate_trip(gate, open_ns, now_ns, random): resctl trip: opens the breaker for open_ns, 0 = as its rules say. */
+void gate_trip(const struct gate *gate, uint64_t open_ns, uint64_t now_ns, uint64_t random);
 
 /* Why and when (wall clock, ms) the breaker entered its state, and after how many consecutive failures it opened; for
  * display. */

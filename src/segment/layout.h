@@ -142,7 +142,7 @@ struct seg_row {
     uint8_t addr[16];    /* v4 in the first four bytes */
     char name[SEG_NAME]; /* the destination's */
     char label[SEG_LABEL];
-    _Atomic uint32_t forced;  /* resctl: 0 or a STATE_* above HALF_OPEN */
+    _Atomic uint32_t forced;  /* resctl: 1 from the first time on that somebody laid a state over the breaker: force */
     _Atomic uint32_t speaks;  /* any: who was seen to speak first: 0 unknown, 1 client, 2 server */
     _Atomic uint32_t retired; /* publisher: 1 when the current rules have no such destination */
     uint32_t reserved1;
@@ -179,7 +179,13 @@ struct seg_row {
     _Atomic uint64_t health_since_ns;   /* when its state changed */
     _Atomic uint64_t discovered_ns;     /* of a destination: the last good answer of its source, 0 = none yet */
     _Atomic uint64_t discover_failures; /* of a destination: answers in a row since then that could not be used */
-    uint8_t spare[56];
+    uint8_t spare[24];
+    /* resctl; any, to take away what has ended: the administrative state (segment/force.h). The next two are for
+     * display: who dies between them leaves an older author. */
+    _Atomic uint64_t force;
+    _Atomic uint64_t force_by; /* {uid:32, pid:32} */
+    _Atomic uint64_t force_wall_ns;
+    _Atomic uint64_t affinity; /* resctl: of a destination: how often its sessions were dissolved (conn/steer.c) */
     struct seg_coverage coverage; /* of a destination; its endpoints have none */
 };
 
@@ -240,7 +246,7 @@ struct seg_event {
     uint32_t from; /* STATE_* */
     uint32_t to;
     uint32_t reason; /* REASON_* of a state, VERDICT_* of a refusal, OBSERVATION_* of a failure */
-    uint32_t error;  /* errno, or 0; of SET CLEARED OFF ON: the uid of the author */
+    uint32_t error;  /* errno, or 0; of what was done by hand (tools/event_text.c): the author's uid */
     uint64_t count;  /* how many this stands for */
     char program[SEG_PROGRAM];
     char name[SEG_NAME];
@@ -335,6 +341,8 @@ AT(seg_row, ewma, 2440);
 AT(seg_row, up_since_ns, 2448);
 AT(seg_row, health, 2456);
 AT(seg_row, discover_failures, 2488);
+AT(seg_row, force, 2520);
+AT(seg_row, affinity, 2544);
 AT(seg_row, spare, 2496);
 AT(seg_row, coverage, 2552);
 SIZE(seg_row, 2584);

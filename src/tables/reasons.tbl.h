@@ -12,4 +12,5 @@ REASON(PROBES_OK, "probes_ok")
 REASON(OPEN_ELAPSED, "open_elapsed")
 REASON(RESET, "reset")
 REASON(HEALTH, "health")
+REASON(FORCE_ENDED, "force_ended")
 #undef REASON
