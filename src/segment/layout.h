@@ -185,7 +185,7 @@ struct seg_row {
     _Atomic uint64_t force;
     _Atomic uint64_t force_by; /* {uid:32, pid:32} */
     _Atomic uint64_t force_wall_ns;
-    _Atomic uint64_t affinity; /* resctl: of a destination: how often its sessions were dissolved (conn/steer.c) */
+    _Atomic uint64_t affinity;    /* resctl: of a destination: how often its sessions were dissolved (conn/steer.c) */
     struct seg_coverage coverage; /* of a destination; its endpoints have none */
 };
 
