@@ -43,6 +43,10 @@ COMMAND("set", command_set, "DEST [KEY=VALUE]... [--for D] [--clear [KEY]...] [S
         "lay values over those of the configuration while programs run; they end by themselves, or are cleared")
 COMMAND("chaos", command_chaos, "set DEST SPEC --for D or --forever, list [--json], clear [DEST] [SEGMENT]",
         "inject faults into the calls of programs that run, show them, take them away")
+COMMAND("affinity", command_affinity, "clear [DEST] [SEGMENT]", "let processes that keep an endpoint choose anew")
+COMMAND("off", command_off, "[--all] [--for D] [SEGMENT]",
+        "the kill switch: from now on every call of every program passes through untouched")
+COMMAND("on", command_on, "[--all] [SEGMENT]", "end what `off' began")
 COMMAND("reload", command_reload, "[FILE] [--rules TEXT] [--json] [SEGMENT]",
         "load the configuration anew into a segment that programs use; a bad file changes nothing")
 COMMAND("gc", command_gc, "[--remove] [--json] [SEGMENT]",

@@ -235,8 +235,24 @@ static enum verdict ask_both(struct attempt *attempt)
     return verdict == VERDICT_ADMIT && waited ? admit_breaker(attempt) : verdict;
 }
 
+/* Everything was switched off while the call waited: it goes as it would without us, and holds nothing. */
+static enum verdict let_through(struct attempt *attempt)
+{
+    struct gate gate = admit_gate(attempt);
+    attempt->turn_ns = 0;
+    attempt->queued = false;
+    if (!attempt->has_admission)
+        gate_ticket(&gate, &attempt->admission);
+    if (!attempt->has_slots)
+        slots_release_all(attempt->held);
+    attempt->has_slots = attempt->has_admission = false;
+    return VERDICT_ADMIT;
+}
+
 enum verdict admit_ask(struct attempt *attempt)
 {
+    if (host_off())
+        return let_through(attempt);
     enum verdict verdict = take_turn(attempt);
     if (verdict == VERDICT_ADMIT)
         verdict = ask_both(attempt);

@@ -20,6 +20,9 @@
  * calls; a smaller difference is not worth them. */
 #define TOLERANCE_NS 20000000
 
+/* A connect that was under way when everything was switched off asks again so late whether it still is. */
+#define OFF_NS 1000000000ull
+
 _Atomic uint32_t block_used;
 static _Atomic uint32_t low_water_used; /* any thread: 0 -> 1 */
 
@@ -72,8 +75,10 @@ int block_connect(struct conn *conn, int fd, const struct sockaddr *addr, sockle
     bool resumed = false; /* EISCONN then is the success of the call before */
     for (;;) {
         uint64_t now_ns = clock_now_ns();
-        if (now_ns >= end_ns)
+        if (now_ns >= end_ns && !host_off())
             return block_expire(conn, fd);
+        if (now_ns >= end_ns)
+            end_ns = now_ns + OFF_NS;
         bool looks = app_ns == 0 && slow_ns > now_ns && slow_ns < end_ns; /* once more, when it has become slow */
         int result = try_connect(conn, fd, addr, length, (int64_t)((looks ? slow_ns : end_ns) - now_ns), app_ns);
         if (result == 0 || (errno == EISCONN && resumed))

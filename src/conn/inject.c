@@ -170,11 +170,13 @@ bool inject_withholds(const struct conn *conn, uint64_t now_ns)
     return atomic_load_explicit(&conn->withheld_ns, memory_order_relaxed) > now_ns;
 }
 
+/* In slices: the operator may switch off what it waits for. */
 static bool pause_until(uint64_t end_ns, bool restarts)
 {
+    const int64_t slice_ns = 250 * NS_PER_MS;
     int saved = errno;
-    for (uint64_t now_ns = clock_now_ns(); now_ns < end_ns; now_ns = clock_now_ns()) {
-        int64_t rest_ns = (int64_t)(end_ns - now_ns);
+    for (uint64_t now_ns = clock_now_ns(); now_ns < end_ns && !host_off(); now_ns = clock_now_ns()) {
+        int64_t rest_ns = (int64_t)(end_ns - now_ns) < slice_ns ? (int64_t)(end_ns - now_ns) : slice_ns;
         struct timespec rest = {.tv_sec = (time_t)(rest_ns / NS_PER_S), .tv_nsec = (long)(rest_ns % NS_PER_S)};
         if (real.ppoll(NULL, 0, &rest, NULL) < 0 && errno == EINTR && !restarts && !kernel_signals_restart()) {
             errno = saved;

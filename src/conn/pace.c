@@ -152,10 +152,22 @@ static bool take_slot(struct conn *conn, int fd, bool blocking)
     return !refuse(conn, result == LEDGER_FULL_ACCOUNT ? VERDICT_BULKHEAD_FULL : VERDICT_QUEUE_FULL, now_ns);
 }
 
+/* Everything was switched off: who waits goes on, and holds nothing. */
+static void leave_line(struct conn *conn)
+{
+    atomic_store(&conn->turn_ns, 0);
+    if (atomic_exchange(&conn->queued_until_ns, 0))
+        slots_release(&conn->held[SLOT_EXCHANGE]);
+}
+
 bool pace_write(struct conn *conn, int fd, bool blocking)
 {
     enum conn_state state = conn_state(conn);
     bool opens = (state == CONN_FRESH || state == CONN_ANSWERING) && conn->conf->first_byte != FIRST_BYTE_NONE;
+    if (host_off()) {
+        leave_line(conn);
+        return true;
+    }
     if ((conn->paced & PACE_BYTES) && !wait_turn(conn, fd, blocking))
         return false;
     if (!opens)
@@ -190,7 +202,7 @@ void pace_wrote(struct conn *conn, size_t bytes)
 bool pace_again(struct conn *conn, uint64_t now_ns)
 {
     uint64_t expiry_ns = atomic_load(&conn->queued_until_ns);
-    if (expiry_ns == 0 || now_ns >= expiry_ns ||
+    if (expiry_ns == 0 || now_ns >= expiry_ns || host_off() ||
         slots_turn(&conn->held[SLOT_EXCHANGE], wish_of(conn, -1, now_ns).limit, now_ns))
         return false;
     park_prolong(conn, now_ns + SLICE_NS < expiry_ns ? now_ns + SLICE_NS : expiry_ns);

@@ -63,7 +63,7 @@ void retry_count_call(const struct attempt *attempt)
 static bool wanted(const struct attempt *attempt, int error)
 {
     const struct conf *conf = &attempt->destination->conf;
-    return conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_RETRY) && !attempt->refused &&
+    return conf->mode == MODE_ENFORCE && !(host.disabled & DISABLE_RETRY) && !attempt->refused && !host_off() &&
            retry_wanted(conf, classify_connect(error, attempt->to.family == AF_UNIX), error);
 }
 

@@ -68,6 +68,10 @@ enum verdict slots_wait(const struct slot_wish *wish, struct held *held, uint64_
         uint64_t now_ns = clock_now_ns();
         if (ledger_turn(held->segment, &held->slot, slots_limit(wish), now_ns))
             return VERDICT_ADMIT;
+        if (host_off()) {
+            slots_release(held);
+            return VERDICT_ADMIT;
+        }
         if (now_ns >= expiry_ns) {
             ledger_leave(held->segment, &held->slot);
             return VERDICT_QUEUE_TIMEOUT;

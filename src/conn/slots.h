@@ -48,7 +48,7 @@ struct slot_wish {
 enum ledger_result slots_take(const struct slot_wish *wish, struct held *held, uint64_t *expiry_ns);
 
 /* slots_wait(wish, held, expiry_ns): sleeps until it is the queued slot's turn. ADMIT, or QUEUE_TIMEOUT with the place
- * given up. A cancellation point. */
+ * given up; ADMIT with nothing held once everything is switched off. A cancellation point. */
 enum verdict slots_wait(const struct slot_wish *wish, struct held *held, uint64_t expiry_ns);
 
 /* slots_limit(wish): the limit at this moment. */

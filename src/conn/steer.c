@@ -19,9 +19,20 @@
 
 enum { REACH_V4 = 1, REACH_V6 = 2, REACH_UNIX = 4 };
 
-/* balance.affinity = process: {process id:32, row of the endpoint + 1:32} by the row of the destination. A forked child
- * chooses anew. Any thread writes. */
+/* balance.affinity = process: {process id:32, seg_row.affinity:20, row of the endpoint + 1:12} by the row of the
+ * destination. A forked child chooses anew, and so does everybody when an operator moves seg_row.affinity. Any thread
+ * writes. */
 static _Atomic uint64_t kept[SEG_ROWS];
+enum { KEPT_ROW_BITS = 12, KEPT_ROW_MASK = (1 << KEPT_ROW_BITS) - 1, KEPT_EPOCH_MASK = (1 << 20) - 1 };
+_Static_assert((int)SEG_ROWS < (int)KEPT_ROW_MASK, "a word holds every row");
+
+/* The word without the row. */
+static uint64_t session_of(const struct attempt *attempt)
+{
+    uint64_t pid = atomic_load_explicit(&host.pid, memory_order_relaxed);
+    uint64_t epoch = atomic_load_explicit(&seg_row(&host.segment, attempt->row)->affinity, memory_order_relaxed);
+    return pid << 32 | (epoch & KEPT_EPOCH_MASK) << KEPT_ROW_BITS;
+}
 
 bool steer_wanted(const struct rule_destination *destination)
 {
@@ -220,19 +231,18 @@ static uint64_t source_key(const struct attempt *attempt)
 static uint32_t kept_endpoint(const struct attempt *attempt)
 {
     uint64_t word = atomic_load_explicit(&kept[attempt->row], memory_order_relaxed);
-    if (word >> 32 != atomic_load_explicit(&host.pid, memory_order_relaxed))
+    if ((word & ~(uint64_t)KEPT_ROW_MASK) != session_of(attempt))
         return BALANCE_HOSTS;
     for (uint32_t i = 0; i < attempt->destination->endpoints; i++)
-        if (steer_row(attempt, i) == (uint32_t)word - 1)
+        if (steer_row(attempt, i) == (uint32_t)(word & KEPT_ROW_MASK) - 1)
             return i;
     return BALANCE_HOSTS;
 }
 
 static void keep(const struct attempt *attempt)
 {
-    uint64_t pid = atomic_load_explicit(&host.pid, memory_order_relaxed);
     if (attempt->destination->conf.balance_affinity == AFFINITY_PROCESS)
-        atomic_store_explicit(&kept[attempt->row], pid << 32 | (attempt->endpoint + 1), memory_order_relaxed);
+        atomic_store_explicit(&kept[attempt->row], session_of(attempt) | (attempt->endpoint + 1), memory_order_relaxed);
 }
 
 static void describe_call(const struct attempt *attempt, struct balance_call *call)

@@ -186,9 +186,13 @@ bool track_expire(struct conn *conn, uint64_t now_ns)
     uint64_t cut_ns = atomic_load_explicit(&conn->cut_ns, memory_order_relaxed);
     int fd = atomic_load_explicit(&conn->fd, memory_order_relaxed);
     bool cut = cut_ns != 0 && now_ns >= cut_ns;
-    if ((!cut && (deadline_ns == 0 || now_ns < deadline_ns)) || state < CONN_CONNECTING || state > CONN_ANSWERING ||
-        host_off())
+    if ((!cut && (deadline_ns == 0 || now_ns < deadline_ns)) || state < CONN_CONNECTING || state > CONN_ANSWERING)
         return false;
+    if (host_off()) {
+        timer_stop(
+            conn); /* whose time came while nothing was to happen is not judged afterwards, nor asked after again */
+        return false;
+    }
     if (kernel_cookie(fd) != conn->cookie) {
         timer_stop(conn); /* closed behind our back: the number is somebody else's now */
         return false;
