@@ -85,21 +85,11 @@ static bool breaker_is_on(const struct conf *conf)
            conf->breaker_slow_time_ns > 0;
 }
 
-/* Calls that were made, or refused before that. */
-static uint64_t count_calls(const struct view *view, const struct view_row *row)
-{
-    static const char prefix[] = "rejected_";
-    uint64_t calls = view_counter(view, row, "attempts");
-    for (uint32_t i = 0; i < view->counters; i++)
-        if (strncmp(view->counter_name[i], prefix, sizeof prefix - 1) == 0)
-            calls += row->counter[i];
-    return calls;
-}
-
 static void audit_destination(struct audit *audit, const struct view_destination *destination, bool unused_too)
 {
     const struct conf *conf = destination->conf;
-    uint64_t calls = count_calls(audit->view, &destination->row[0]);
+    const struct view_row *row = &destination->row[0];
+    uint64_t calls = view_counter(audit->view, row, "attempts") + view_rejected(audit->view, row);
     if (!conf || (calls == 0 && !unused_too))
         return;
     if (conf->mode != MODE_ENFORCE || conf->enforce_ppm == 0)

@@ -8,6 +8,8 @@ COMMAND("run", command_run, "[-c FILE] [--rules TEXT] [--chaos SPEC] [--observe]
         "run CMD with libresil preloaded; says loudly when CMD cannot be reached")
 COMMAND("status", command_status, "[DEST] [--json] [SEGMENT]",
         "show every destination and endpoint: state, connections, counters, latency")
+COMMAND("top", command_top, "[--interval D] [--sort COLUMN] [--filter TEXT] [--batch [-n N]] [--once] [--json] [SEGMENT]",
+        "watch destinations, endpoints and connections live, and act on them")
 COMMAND("events", command_events, "[-f] [-n N] [--json] [SEGMENT]",
         "show state changes, refusals, reclaims and loads, oldest first")
 COMMAND("metrics", command_metrics, "[--openmetrics] [SEGMENT]",

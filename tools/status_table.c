@@ -150,31 +150,6 @@ static void print_header(const struct view *view)
     putchar('\n');
 }
 
-static uint64_t count_rejected(const struct view *view, const struct view_row *row)
-{
-    static const char prefix[] = "rejected_";
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < view->counters; i++)
-        if (strncmp(view->counter_name[i], prefix, sizeof prefix - 1) == 0)
-            count += row->counter[i];
-    return count;
-}
-
-/* What a success is depends on what the breaker takes for one. */
-static uint64_t count_ok(const struct view *view, const struct view_destination *destination,
-                         const struct view_row *row)
-{
-    const struct conf *conf = destination->conf;
-    bool by_connect = conf && (conf->breaker_success_on == SUCCESS_ON_CONNECT || conf->first_byte == FIRST_BYTE_NONE);
-    return view_counter(view, row, by_connect ? "connects_ok" : "exchanges_ok");
-}
-
-static uint64_t count_failed(const struct view *view, const struct view_row *row)
-{
-    return view_counter(view, row, "connects_failed") + view_counter(view, row, "exchanges_failed") +
-           view_counter(view, row, "idle_timeouts");
-}
-
 static void add_latency(struct table *table, const struct view_row *row)
 {
     char p50[DURATION_TEXT], p99[DURATION_TEXT];
@@ -237,9 +212,9 @@ static void add_row(struct table *table, const struct view *view, const struct v
     table_cell(table, "%s", *reason ? reason : "-");
     table_cell(table, "%s", view_mode(destination, mode));
     add_use(table, row, limit);
-    table_cell(table, "%" PRIu64, count_ok(view, destination, row));
-    table_cell(table, "%" PRIu64, count_failed(view, row));
-    table_cell(table, "%" PRIu64, count_rejected(view, row));
+    table_cell(table, "%" PRIu64, view_ok(view, destination, row));
+    table_cell(table, "%" PRIu64, view_failed(view, row));
+    table_cell(table, "%" PRIu64, view_rejected(view, row));
     add_latency(table, row);
     table_cell(table, "%s",
                !row->is_open               ? "-"

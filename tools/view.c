@@ -335,6 +335,35 @@ uint64_t view_counter(const struct view *view, const struct view_row *row, const
     return 0;
 }
 
+uint64_t view_ok(const struct view *view, const struct view_destination *destination, const struct view_row *row)
+{
+    const struct conf *conf = destination->conf;
+    bool by_connect = conf && (conf->breaker_success_on == SUCCESS_ON_CONNECT || conf->first_byte == FIRST_BYTE_NONE);
+    return view_counter(view, row, by_connect ? "connects_ok" : "exchanges_ok");
+}
+
+uint64_t view_failed(const struct view *view, const struct view_row *row)
+{
+    return view_counter(view, row, "connects_failed") + view_counter(view, row, "exchanges_failed") +
+           view_counter(view, row, "idle_timeouts");
+}
+
+const char *view_reason(const struct view *view, uint32_t counter)
+{
+    static const char prefix[] = "rejected_";
+    const char *name = view->counter_name[counter];
+    return strncmp(name, prefix, sizeof prefix - 1) == 0 ? name + sizeof prefix - 1 : NULL;
+}
+
+uint64_t view_rejected(const struct view *view, const struct view_row *row)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < view->counters; i++)
+        if (view_reason(view, i))
+            count += row->counter[i];
+    return count;
+}
+
 int64_t view_limit(const struct view *view, const struct view_destination *destination)
 {
     static const struct seg_row none;

@@ -59,6 +59,16 @@ const struct view_destination *view_find(const struct view *view, const char *na
 /* view_counter(view, row, name): a counter by its name in the segment's directory; 0 when it has none such. */
 uint64_t view_counter(const struct view *view, const struct view_row *row, const char *name);
 
+/* What a row's outcomes are for people: calls that went well (what that is depends on what the breaker takes for one),
+ * calls that failed, calls that were refused. */
+uint64_t view_ok(const struct view *view, const struct view_destination *destination, const struct view_row *row);
+uint64_t view_failed(const struct view *view, const struct view_row *row);
+uint64_t view_rejected(const struct view *view, const struct view_row *row);
+
+/* view_reason(view, counter): the reason after which the counter of refusals at this index is called ("breaker"), or
+ * NULL: it is none. */
+const char *view_reason(const struct view *view, uint32_t counter);
+
 /* view_limit(view, destination): the slots of its bulkhead at this moment, <= 0: no limit. */
 int64_t view_limit(const struct view *view, const struct view_destination *destination);
 
