@@ -3,6 +3,8 @@
 #ifndef RESCTL_COMMANDS_H
 #define RESCTL_COMMANDS_H
 
+#include <stddef.h>
+
 /* Exit codes are a contract with scripts. */
 enum exit_code {
     RESCTL_OK = 0,
@@ -18,6 +20,11 @@ struct command {
     const char *synopsis;
     const char *help;
 };
+
+/* All of them, in the order of the table. */
+extern const struct command commands[];
+extern const size_t commands_count;
+const struct command *command_find(const char *name); /* or NULL */
 
 #define COMMAND(name, function, synopsis, help) int function(const struct command *self, int argc, char **argv);
 #include "commands.tbl.h"

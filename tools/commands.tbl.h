@@ -62,5 +62,7 @@ COMMAND("replay", command_replay, "DIR --to HOST:PORT [--follow] [--in-doubt WOR
 COMMAND("simulate", command_simulate, "[--set KEY=VALUE]... [--config FILE --destination NAME] [--seed N] [FILE]",
         "run a script of calls through the policy engine in virtual time")
 COMMAND("demo", command_demo, "", "watch a breaker at work: a flaky backend, an unmodified client, in a few seconds")
+COMMAND("completion", command_completion, "bash or zsh",
+        "print a script that lets the shell complete commands, options, destinations, keys and words")
 COMMAND("version", command_version, "[--json]", "print the versions of resctl and of the segment layout")
 #undef COMMAND

@@ -130,7 +130,7 @@ int command_explain(const struct command *self, int argc, char **argv)
     const struct option_row rows[] = {
         {"config", 'c', OPTION_TEXT, &path, "FILE", "the configuration, else the one that programs would find"},
         {"rules", 'r', OPTION_TEXT, &rules, "TEXT", "rules on top of the file, as in RESIL_RULES"},
-        {"app", 'a', OPTION_TEXT, &app, "NAME", "the program that connects, for rules with app="},
+        {"app", 'a', OPTION_TEXT, &app, "PROGRAM", "the program that connects, for rules with app="},
         {"uid", 'u', OPTION_NUMBER, &uid, "UID", "its user, for rules with uid=; else your own"},
         {"address", 'A', OPTION_TEXT, &address, "ADDR",
          "what HOST is resolved to, for rules by address; else the resolver is asked"},

@@ -167,11 +167,18 @@ static bool scan_all(struct scan *scan, struct operands *operands)
     return true;
 }
 
+void (*options_wanted)(const struct options *options);
+
 bool options_read(const struct options *options, int argc, char **argv, struct operands *operands, int *code)
 {
     struct scan scan = {.options = options, .argc = argc, .argv = argv};
     /* The operands move down within argv; the place after the last one is at most argv[argc], which is NULL already. */
     *operands = (struct operands){.text = argv + 1};
+    if (options_wanted) {
+        options_wanted(options);
+        *code = RESCTL_OK;
+        return false;
+    }
     if (wants_help(options, argc, argv)) {
         print_help(options);
         *code = finish_output();

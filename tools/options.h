@@ -35,6 +35,10 @@ struct options {
     bool stop_at_operand;           /* what follows the first operand belongs to another program */
 };
 
+/* Who wants to know a subcommand's options: options_read() then only gives its table to him, and the subcommand ends.
+ * For completion and the manual, which call the subcommand's function for this. NULL otherwise. */
+extern void (*options_wanted)(const struct options *options);
+
 struct operands {
     int count;
     char **text; /* in argv, ended by NULL */

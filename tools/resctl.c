@@ -9,31 +9,16 @@
 #include "config/report.h"
 #include "print.h"
 
-static const struct command commands[] = {
-#define COMMAND(name, function, synopsis, help) {name, function, synopsis, help},
-#include "commands.tbl.h"
-};
-
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
-
 static void print_usage(FILE *out)
 {
     fprintf(out, "usage: resctl COMMAND [OPTIONS]\n\n");
-    for (size_t i = 0; i < COMMANDS; i++)
+    for (size_t i = 0; i < commands_count; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
     fprintf(out, "\nSEGMENT, where a command takes it, is one of --segment PATH, --pid PID, --uid UID; without it\n"
                  "$RESIL_SEGMENT, else your own of $RESIL_CONFIG and $RESIL_RULES, as the programs have them.\n"
                  "`resctl COMMAND --help' tells more of each command.\n"
                  "Exit codes: 0 ok, 1 the answer is no, 2 usage or bad value, 3 no segment or one of another version,\n"
                  "4 system error.\n");
-}
-
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp(name, commands[i].name) == 0)
-            return &commands[i];
-    return NULL;
 }
 
 static int unknown(const char *name)
@@ -43,7 +28,7 @@ static int unknown(const char *name)
         nearest_offer(&nearest, "--help");
         nearest_offer(&nearest, "--version");
     } else {
-        for (size_t i = 0; i < COMMANDS; i++)
+        for (size_t i = 0; i < commands_count; i++)
             nearest_offer(&nearest, commands[i].name);
     }
     complain("unknown %s `%s'%s%s; `resctl --help' lists all", name[0] == '-' ? "option" : "command", name,
@@ -64,6 +49,6 @@ int main(int argc, char **argv)
     }
     if (strcmp(name, "--version") == 0)
         name = "version";
-    const struct command *command = find_command(name);
+    const struct command *command = command_find(name);
     return command ? command->function(command, argc - 1, argv + 1) : unknown(name);
 }

@@ -91,24 +91,12 @@ static void go_back(struct top *top)
     }
 }
 
-static bool is_command(const char *name)
-{
-    static const char *const names[] = {
-#define COMMAND(name, function, synopsis, help) name,
-#include "commands.tbl.h"
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return false;
-}
-
 static void ask(struct top *top, const char *command)
 {
     if (top->mode == TOP_HELP || top->place >= top->items)
         return;
     const struct top_item *item = &top->item[top->place];
-    if (!is_command(command)) {
+    if (!command_find(command)) {
         snprintf(top->note, sizeof top->note, "this resctl has no command `%s'", command);
         return;
     }
