@@ -81,6 +81,8 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(BASE) $(WARN) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(BASE) $(WARN) $(CFLAGS)' >$@
 
+$(B)/tools/agent/page.o: tools/agent/page.html
+
 -include $(LIB:.o=.d) $(TOOL:.o=.d) $(UNIT:=.d)
 
 # The pure rooms, tested in one program for each file of tests/unit.

@@ -114,7 +114,12 @@ static const char *text_or_null(const char *text)
 
 void event_print_json(const struct seg_event *event)
 {
-    struct json json = {.out = stdout};
+    event_write_json(event, stdout);
+}
+
+void event_write_json(const struct seg_event *event, FILE *out)
+{
+    struct json json = {.out = out};
     char when[TIME_TEXT];
     json_object(&json, NULL);
     json_text(&json, "time", format_time(when, event->wall_ns));

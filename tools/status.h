@@ -3,10 +3,13 @@
 #ifndef RESCTL_STATUS_H
 #define RESCTL_STATUS_H
 
+#include <stdio.h>
+
 #include "json.h"
 #include "view.h"
 
 void status_json(const struct view *view, const struct view_destination *only);
+void status_write_json(const struct view *view, const struct view_destination *only, FILE *out);
 void status_table(const struct view *view, const struct view_destination *only);
 
 /* status_unknown(view, name): complains that there is no such destination, with the nearest name; the exit code. */

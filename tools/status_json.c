@@ -191,7 +191,12 @@ static void write_unmatched(struct json *json, const struct view *view)
 
 void status_json(const struct view *view, const struct view_destination *only)
 {
-    struct json json = {.out = stdout};
+    status_write_json(view, only, stdout);
+}
+
+void status_write_json(const struct view *view, const struct view_destination *only, FILE *out)
+{
+    struct json json = {.out = out};
     json_object(&json, NULL);
     write_segment(&json, view);
     json_array(&json, "destinations");

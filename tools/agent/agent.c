@@ -20,9 +20,10 @@
 #include "real/raw.h"
 #include "segment/registry.h"
 #include "segment/rows.h"
+#include "web.h"
 
 /* In the order in which they begin, and end. */
-static const struct agent_part *const parts[] = {&discover_part, &health_part, NULL};
+static const struct agent_part *const parts[] = {&discover_part, &health_part, &web_part, NULL};
 
 void agent_say(const char *format, ...)
 {
@@ -204,7 +205,7 @@ static int run(struct agent *agent)
             complain("agent: %s", strerror(errno));
             agent->code = RESCTL_SYSTEM;
         }
-    } else {
+    } else if (agent->code == RESCTL_OK) {
         agent->code = RESCTL_SYSTEM;
     }
     close_all(agent);
@@ -215,13 +216,15 @@ int command_agent(const struct command *self, int argc, char **argv)
 {
     struct choice choice = CHOICE_NONE;
     const char *config = NULL;
+    struct agent *agent = take_memory(1, sizeof *agent);
     const struct option_row rows[] = {
         {"config", 'c', OPTION_TEXT, &config, "FILE", "the configuration, as by RESIL_CONFIG"},
+        {"listen", 'l', OPTION_LIST, &agent->listen, "ADDR", "answer HTTP at ADDR:PORT, PORT or unix:/PATH"},
+        {"host", 'H', OPTION_LIST, &agent->hosts, "NAME", "answer also those who ask for this name"},
         CHOICE_OPTIONS(choice),
         {.name = NULL}};
     const struct options options = {.command = self, .rows = rows};
     struct operands operands;
-    struct agent *agent = take_memory(1, sizeof *agent);
     int code;
     if (options_read(&options, argc, argv, &operands, &code)) {
         if (config)
