@@ -145,3 +145,14 @@ void event_write_json(const struct seg_event *event, FILE *out)
     json_text(&json, "program", event->program);
     json_close(&json);
 }
+
+struct event_words event_words(const struct seg_event *event)
+{
+    bool states = has_states(event), fails = event->error && !has_author(event);
+    const char *error = fails ? chaos_errno_name((int)event->error) : NULL;
+    return (struct event_words){.kind = name_at(event_names, EVENT_COUNT, event->kind),
+                                .from = states ? state_of(event, event->from) : "",
+                                .to = states ? state_of(event, event->to) : "",
+                                .reason = reason_of(event),
+                                .error = error ? error : ""};
+}

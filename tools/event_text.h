@@ -12,4 +12,11 @@ void event_print(const struct seg_event *event);
 void event_print_json(const struct seg_event *event);
 void event_write_json(const struct seg_event *event, FILE *out);
 
+/* event_words(event): its words; "" where it has none. All but `error' and the texts of the event itself are of tables.
+ */
+struct event_words {
+    const char *kind, *from, *to, *reason, *error;
+};
+struct event_words event_words(const struct seg_event *event);
+
 #endif

@@ -17,13 +17,14 @@
 #include "health.h"
 #include "lease.h"
 #include "load.h"
+#include "notify.h"
 #include "real/raw.h"
 #include "segment/registry.h"
 #include "segment/rows.h"
 #include "web.h"
 
 /* In the order in which they begin, and end. */
-static const struct agent_part *const parts[] = {&discover_part, &health_part, &web_part, NULL};
+static const struct agent_part *const parts[] = {&discover_part, &health_part, &notify_part, &web_part, NULL};
 
 void agent_say(const char *format, ...)
 {
