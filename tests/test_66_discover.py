@@ -170,8 +170,12 @@ def test_a_command(resil, agent, backends):
         replace(script, text)
         wait_until(lambda: why in log_of(resil), what=why)
         assert found(resil) == [a]
-    replace(script, f"echo {b}; sleep 60 & ")
+    replace(script, f"echo {b}; sleep 60 & echo $! >>left")
     wait_found(resil, b)
+    with open(os.path.join(resil.dir, "left"), encoding="utf-8") as file:
+        left = int(file.readline())
+    wait_until(lambda: not os.path.exists(f"/proc/{left}") or " Z " in open(f"/proc/{left}/stat", encoding="utf-8").read(),
+               what="what the command left behind to be ended")
 
 
 # ---- together with the rest

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static void failed(struct discoverer *discoverer, const char *why)
         agent_event(discoverer->agent, EVENT_DISCOVERY_FAILED, discoverer->row, 1);
     snprintf(discoverer->why, sizeof discoverer->why, "%s", why);
     discoverer->source.index = 0;
+    discoverer->blocks = false;
 }
 
 static void succeeded(struct discoverer *discoverer)
@@ -91,9 +93,10 @@ static void describe_end(int status, char why[DISCOVER_WHY])
         snprintf(why, DISCOVER_WHY, "exit status %d", WEXITSTATUS(status));
 }
 
-/* By Consul's rules an index that goes backwards begins anew. */
+/* By Consul's rules an index that goes backwards begins anew: then the next question does not wait for a change. */
 static void keep_index(struct discoverer *discoverer, uint64_t index)
 {
+    discoverer->blocks = index != 0;
     discoverer->source.index = index >= discoverer->source.index ? index : 0;
 }
 
@@ -142,7 +145,7 @@ static void plan_next(struct discoverer *discoverer)
     uint64_t now_ns = clock_now_ns();
     uint64_t random = prng_at(now_ns, discoverer->row, discoverer->agent->owner);
     uint64_t pause_ns = health_interval_ns((int64_t)discoverer->refresh_ns, random);
-    if (discoverer->source.index)
+    if (discoverer->blocks)
         pause_ns = CONSUL_GAP_NS;
     if (discoverer->again)
         pause_ns = SETTLE_NS;
@@ -189,16 +192,18 @@ static void on_output(void *data, uint32_t events)
         give_up(discoverer, "the answer is too large");
 }
 
-/* What is in the pipe by now is all of it: whoever still holds it is killed with its group. */
+/* What is in the pipe by now is all of it; what the command left behind in its group is ended. */
 static void on_end(void *data, uint32_t events)
 {
     struct discoverer *discoverer = data;
     int status;
     (void)events;
-    if (!drain(discoverer))
+    if (!drain(discoverer)) {
         give_up(discoverer, "the answer is too large");
-    else if (child_ended(discoverer->child, &status))
+    } else if (child_ended(discoverer->child, &status)) {
+        kill(-discoverer->child, SIGKILL);
         conclude(discoverer, status);
+    }
 }
 
 static bool start(struct discoverer *discoverer)

@@ -27,6 +27,7 @@ struct discoverer {
     struct loop_timer timer; /* the next look, or the end of the one that runs */
     struct loop_io output, ended;
     pid_t child; /* 0: none looks */
+    bool blocks; /* CONSUL: the last answer had an index: the next question goes out at once */
     bool again;  /* the file changed while we looked */
     int watched; /* FILE: the inotify watch of its directory, -1: none */
     char *answer;

@@ -42,13 +42,23 @@ static bool complain_of(struct slice line, unsigned number, const char *want, ch
     return false;
 }
 
+/* What a value of the configuration may not hold as it is, or what would end it. */
+static bool may_be_written(struct slice line)
+{
+    for (size_t at = 0; at < line.length; at++) {
+        unsigned char c = (unsigned char)line.text[at];
+        if ((c < 0x20 && c != '\t') || c == 0x7f || strchr("\",;", c))
+            return false;
+    }
+    return true;
+}
+
 static bool read_line(struct arena *arena, struct slice line, unsigned number, struct list *list,
                       char why[DISCOVER_WHY])
 {
     struct endpoint endpoint;
     struct endpoint_error error;
-    if (memchr(line.text, '\0', line.length) || memchr(line.text, '"', line.length) ||
-        memchr(line.text, ',', line.length) || memchr(line.text, ';', line.length))
+    if (!may_be_written(line))
         return complain_of(line, number, "ADDR:PORT [weight=N] [backup]", why);
     if (!endpoint_parse(arena, line, &endpoint, &error))
         return complain_of(error.got, number, error.want, why);
@@ -66,7 +76,8 @@ static bool read_remark(struct slice line, bool trusted, uint64_t *index, char w
     sscanf(text, "# index %" SCNu64, index);
     if (text[0] != '!')
         return true;
-    snprintf(why, DISCOVER_WHY, "%.*s", DISCOVER_WHY - 1, escape_text(safe, sizeof safe, text + 2));
+    const char *reason = text[1] == ' ' && text[2] ? text + 2 : "it does not say why";
+    snprintf(why, DISCOVER_WHY, "%.*s", DISCOVER_WHY - 1, escape_text(safe, sizeof safe, reason));
     return false;
 }
 

@@ -272,7 +272,7 @@ static bool join_chunks(struct fetch *what, char *body, size_t length)
     return true;
 }
 
-static bool read_answer(struct fetch *what, size_t length)
+bool fetch_read(struct fetch *what, size_t length)
 {
     char value[64];
     char *split_at = strstr(what->text, "\r\n\r\n");
@@ -300,7 +300,7 @@ bool fetch(struct fetch *what)
     if (!split(what->base, &place))
         return fail(what, "%s: no address", what->base);
     if (strcmp(place.scheme, "https") == 0)
-        return fetch_by_curl(what, &place, &length) && read_answer(what, length);
+        return fetch_by_curl(what, &place, &length) && fetch_read(what, length);
     bool local = strcmp(place.scheme, "unix") == 0;
     if (!local && strcmp(place.scheme, "http") != 0)
         return fail(what, "%s: not http, https or unix", what->base);
@@ -309,5 +309,5 @@ bool fetch(struct fetch *what)
         return what->error[0] ? false : fail(what, "%s: %s", place.prefix, strerror(errno));
     got = send_request(what, &place, fd) && read_all(what, fd, &length);
     close(fd);
-    return got && read_answer(what, length);
+    return got && fetch_read(what, length);
 }

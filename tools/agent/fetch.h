@@ -28,6 +28,10 @@ struct fetch {
 /* fetch(what): false with error. what->text is for free() either way. */
 bool fetch(struct fetch *what);
 
+/* fetch_read(what, length): takes the answer in what->text, which ends with a NUL, to pieces; chunks are joined in
+ * place. False with error. A step of fetch(). */
+bool fetch_read(struct fetch *what, size_t length);
+
 /* fetch_header(what, name, out, size): the value of the first header of that name; false when there is none. */
 bool fetch_header(const struct fetch *what, const char *name, char *out, size_t size);
 
