@@ -111,6 +111,7 @@ REGIONS = [
     ("SEG_UNMATCHED", "seg_unmatched", "addresses that no destination matched", ["count", "label"]),
     ("SEG_EVENTS_LIFE", "seg_event", "events: state changes, loads, reclaims", ["kind", "name", "label"]),
     ("SEG_EVENTS_REFUSAL", "seg_event", "events: refusals and failures", []),
+    ("SEG_LOOKUPS", "seg_lookup", "last good answers to lookups (not in the header's table)", ["count", "name", "addr"]),
 ]
 
 

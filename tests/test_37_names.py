@@ -117,15 +117,15 @@ name = b"{NAME}"
 print(show(libc.gethostbyname(name).contents))
 print(show(libc.gethostbyname2(name, socket.AF_INET6).contents)[2:4])
 print(bool(libc.gethostbyname(b"other.test")))
-for size in (0, 20, 40, 63, 200):
+for size in (0, 20, 40, 200, 320):
     for shift in (0, 1, 5):
         entry, found, error = Host(), ctypes.POINTER(Host)(), ctypes.c_int(-9)
-        room = ctypes.create_string_buffer(b"\\xee" * 256, 256)
+        room = ctypes.create_string_buffer(b"\\xee" * 400, 400)
         at = ctypes.c_char_p(ctypes.addressof(room) + shift)
         result = libc.gethostbyname_r(name, ctypes.byref(entry), at, size, ctypes.byref(found), ctypes.byref(error))
-        beyond = room.raw[shift + size:256]
+        beyond = room.raw[shift + size:400]
         assert set(beyond) <= {{0xee}}, (size, shift)
-        if size == 200:
+        if size == 320:
             print(result, error.value, show(found.contents))
         else:
             print(result, bool(found))

@@ -218,7 +218,7 @@ def test_status_shows_drift(resil, hold):
 
 REGIONS = {"header": (96, 512), "texts": (336, 2000), "directory": (65536, 12288), "rules": (131072, 65536),
            "rows": (2228224, 2646016), "processes": (4915200, 524288), "ledger": (5439488, 65536),
-           "unmatched": (9633792, 32768), "events": (9699328, 700000)}
+           "unmatched": (9633792, 32768), "events": (9699328, 700000), "lookups": (10485760, 88064)}
 
 
 @pytest.mark.parametrize("region", REGIONS)

@@ -150,6 +150,19 @@ static void dump_ledger(struct json *json, const struct segment *segment)
     json_close(json);
 }
 
+static void dump_lookups(struct json *json, const struct segment *segment)
+{
+    json_array(json, "lookups");
+    for (uint32_t i = 0; i < SEG_LOOKUPS; i++) {
+        const struct seg_lookup *entry = seg_lookup(segment, i);
+        if (entry->count == 0)
+            continue;
+        begin_record(json, segment, DUMP_seg_lookup, i, entry);
+        json_close(json);
+    }
+    json_close(json);
+}
+
 static void dump_unmatched(struct json *json, const struct segment *segment)
 {
     json_array(json, "unmatched");
@@ -193,6 +206,7 @@ static void dump(struct json *json, const struct segment *segment)
     dump_processes(json, segment);
     dump_ledger(json, segment);
     dump_unmatched(json, segment);
+    dump_lookups(json, segment);
     json_object(json, "events");
     dump_ring(json, segment, RING_LIFE, "life", SEG_EVENTS_LIFE);
     dump_ring(json, segment, RING_REFUSAL, "refusal", SEG_EVENTS_REFUSAL);

@@ -73,7 +73,7 @@ static void write_numbers(struct json *json, const struct field *field, const ui
 
 static void write_bytes(struct json *json, const struct field *field, const uint8_t *at)
 {
-    char text[2 * 16 + 1] = "";
+    char text[2 * 128 + 1] = "";
     for (size_t i = 0; i < field->bytes && 2 * i + 2 < sizeof text; i++)
         snprintf(text + 2 * i, 3, "%02x", at[i]);
     json_text(json, field->name, text);

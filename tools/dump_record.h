@@ -13,6 +13,7 @@ enum dump_structure {
     DUMP_seg_process,
     DUMP_seg_entry,
     DUMP_seg_unmatched,
+    DUMP_seg_lookup,
     DUMP_seg_event
 };
 

@@ -46,6 +46,7 @@ static const char *reason_of(const struct seg_event *event)
     case EVENT_OFF:
     case EVENT_ON:
     case EVENT_CHAOS_DENIED:
+    case EVENT_STALE:
     case EVENT_COUNT:
         break;
     }

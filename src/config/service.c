@@ -48,19 +48,32 @@ static uint32_t number_of(const struct rules *rules, const struct rule_match *ma
     return number < NUMBERS ? number : 1 + number % NUMBERS;
 }
 
-static bool is_for(const struct rules *rules, const struct rule_match *match, const struct service_asker *asker)
+/* Whether the pattern is about whoever asks, and is enforced. */
+static bool concerns(const struct rules *rules, const struct rule_match *match, const struct service_asker *asker)
 {
-    const struct rule_destination *destination = rules_destination(rules, match->destination);
-    if (match->kind != MATCH_NAME || destination->conf.mode != MODE_ENFORCE || rules_places(destination) == 0)
+    if (rules_destination(rules, match->destination)->conf.mode != MODE_ENFORCE)
         return false;
     if (match->uid >= 0 && match->uid != (int64_t)asker->uid)
         return false;
     return match->app == 0 || text_glob(rules_text(rules, match->app), asker->program);
 }
 
+/* `discover` finds its endpoints later. */
+static bool leads(const struct rule_destination *destination)
+{
+    return rules_places(destination) > 0 || destination->conf.discover != 0;
+}
+
+static bool is_for(const struct rules *rules, const struct rule_match *match, const struct service_asker *asker)
+{
+    return match->kind == MATCH_NAME && leads(rules_destination(rules, match->destination)) &&
+           concerns(rules, match, asker);
+}
+
 static void add_places(const struct rules *rules, const struct rule_match *match, struct service *out)
 {
     const struct rule_destination *destination = rules_destination(rules, match->destination);
+    out->has_v4 |= rules_places(destination) == 0; /* not known yet */
     for (uint32_t i = 0; i < rules_places(destination); i++) {
         uint8_t family = rules_endpoint(rules, destination, i)->family;
         out->has_v4 |= family == AF_INET;
@@ -81,6 +94,39 @@ bool service_find(const struct rules *rules, const char *name, const struct serv
         add_places(rules, match, out);
     }
     return out->name && (out->has_v4 || out->has_v6);
+}
+
+/* How well a pattern fits a name: 0 not at all, 1 for *, more for a longer *.suffix, the most for the name itself. */
+static uint32_t fit(const struct rules *rules, const struct rule_match *match, const char *name)
+{
+    const char *text = rules_text(rules, match->text);
+    size_t length = strlen(name), bytes = match->text_bytes;
+    length -= length > 0 && name[length - 1] == '.';
+    if (match->kind == MATCH_NAME)
+        return same_name(name, text, bytes) ? UINT32_MAX : 0;
+    if (match->kind == MATCH_SUFFIX)
+        return length > bytes && same_name(name + length - bytes, text, bytes) ? 1 + (uint32_t)bytes : 0;
+    return match->kind == MATCH_ANY;
+}
+
+int64_t service_stale_max(const struct rules *rules, const char *name, const struct service_asker *asker,
+                          uint32_t *destination)
+{
+    uint32_t best = 0;
+    int64_t max_ns = 0;
+    for (uint32_t i = 0; i < rules->matches; i++) {
+        const struct rule_match *match = rules_match(rules, i);
+        uint32_t fits = concerns(rules, match, asker) ? fit(rules, match, name) : 0;
+        if (fits == 0 || fits < best)
+            continue;
+        int64_t its_ns = rules_destination(rules, match->destination)->conf.dns_stale_max_ns;
+        if (fits > best || its_ns > max_ns) {
+            max_ns = its_ns > 0 ? its_ns : 0;
+            *destination = match->destination;
+        }
+        best = fits;
+    }
+    return max_ns;
 }
 
 static uint32_t number_at(int family, const uint8_t addr[16])

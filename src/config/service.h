@@ -37,6 +37,13 @@ bool service_is_address(int family, const uint8_t addr[16]);
 bool service_at(const struct rules *rules, int family, const uint8_t addr[16], const struct service_asker *asker,
                 struct service *out);
 
+/* service_stale_max(rules, name, asker, destination): for how long the last good answer to a lookup of name may be
+ * served
+ * (`dns.stale_max`), in ns, and the index of the enforced destination that says so: of those that match the name
+ * itself, else the longest *.suffix, else *, the one that allows most. 0: none. The port of a lookup is not known. */
+int64_t service_stale_max(const struct rules *rules, const char *name, const struct service_asker *asker,
+                          uint32_t *destination);
+
 /* service_address(service, family, addr): its address: 4 or 16 bytes. */
 void service_address(const struct service *service, int family, uint8_t addr[16]);
 

@@ -89,6 +89,8 @@ bool admit_find(struct attempt *attempt)
         attempt->rules = host_effective(attempt->rules, &attempt->index, attempt->now_ns);
         attempt->destination = rules_destination(attempt->rules, attempt->index);
         attempt->name = rules_text(attempt->rules, attempt->destination->name);
+        if (__builtin_expect(attempt->destination->conf.dns_stale_max_ns > 0, 0) && query.name && !attempt->nowhere)
+            lookup_share(query.name, attempt->to.family, attempt->to.addr);
         return attempt->destination->conf.mode != MODE_OFF && find_rows(attempt);
     }
     if (attempt->to.family != AF_UNIX) {

@@ -9,24 +9,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "config/service.h"
 #include "conn/host.h"
 #include "conn/names.h"
 #include "real/real.h"
+#include "segment/events.h"
+#include "segment/lookups.h"
+#include "segment/rows.h"
 
 static struct service_asker asker(void)
 {
     return (struct service_asker){host.program, geteuid()};
 }
 
-static bool find_service(const char *name, struct service *out)
+/* The rules, where a lookup may be answered at all. errno stays. */
+static const struct rules *rules_now(void)
 {
-    const struct service_asker who = asker();
     int saved = errno;
-    bool found = !host.inert && !names_resolving() && host_attach() && !host_off() && host_rules() &&
-                 service_find(host_rules(), name, &who, out);
+    bool may = !host.inert && !names_resolving() && host_attach() && !host_off();
+    const struct rules *rules = may ? host_rules() : NULL;
     errno = saved;
-    return found;
+    return rules;
 }
 
 /* Whether the name has an address of another family than the one that was asked for: then it exists, and the program
@@ -43,9 +47,96 @@ static bool exists_otherwise(const char *name)
     return result == 0;
 }
 
-static bool has_family(const struct service *found, int family)
+/* ---- the last good addresses ---------------------------------------------------------------------- */
+
+static void lower_case(char *out, size_t size, const char *name)
 {
-    return family == AF_INET ? found->has_v4 : found->has_v4 || found->has_v6; /* IPv4 by mapped addresses */
+    size_t length = strlen(name);
+    length -= length > 0 && name[length - 1] == '.';
+    length = length < size ? length : size - 1;
+    for (size_t i = 0; i < length; i++)
+        out[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] + ('a' - 'A')) : name[i];
+    out[length] = '\0';
+}
+
+static void announce(const struct rules *rules, uint32_t index, uint64_t now_ns)
+{
+    const char *name = rules_text(rules, rules_destination(rules, index)->name);
+    const struct row_key key = {.kind = ROW_DESTINATION, .name = name};
+    uint32_t row = rows_get(&host.segment, &key);
+    if (row == ROW_NONE)
+        return;
+    struct event event = {.kind = EVENT_STALE, .row = row, .reason = VERDICT_ADMIT, .program = host.program};
+    seg_count(seg_row(&host.segment, row), COUNTER_stale_answers, 1);
+    event_refusal(&host.segment, &event, now_ns);
+}
+
+static void keep_family(struct lookup_answer *answer, int family)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < answer->count; i++) {
+        if (family != AF_UNSPEC && answer->family[i] != family)
+            continue;
+        answer->family[kept] = answer->family[i];
+        memmove(answer->addr[kept++], answer->addr[i], sizeof answer->addr[i]);
+    }
+    answer->count = kept;
+}
+
+static bool find_stale(const struct rules *rules, const char *name, int family, struct lookup_answer *answer)
+{
+    char lower[SEG_LOOKUP_NAME];
+    uint32_t index = 0;
+    const struct service_asker who = asker();
+    uint64_t now_ns = clock_now_ns();
+    int64_t max_ns = service_stale_max(rules, name, &who, &index);
+    lower_case(lower, sizeof lower, name);
+    if (max_ns <= 0 || !lookups_get(&host.segment, lower, answer) || now_ns < answer->when_ns ||
+        now_ns - answer->when_ns > (uint64_t)max_ns)
+        return false;
+    keep_family(answer, family);
+    if (answer->count > 0)
+        announce(rules, index, now_ns);
+    return answer->count > 0;
+}
+
+void lookup_share(const char *name, int family, const uint8_t addr[16])
+{
+    struct lookup_answer answer;
+    if (names_answer(name, family, addr, &answer))
+        lookups_put(&host.segment, name, &answer);
+}
+
+/* ---- service names -------------------------------------------------------------------------------- */
+
+/* An AF_INET6 socket reaches IPv4 by mapped addresses. */
+static bool find_service(const struct rules *rules, const char *name, int family, struct lookup_answer *answer,
+                         const char **canonical)
+{
+    struct service found;
+    const struct service_asker who = asker();
+    if (!service_find(rules, name, &who, &found) || (family == AF_INET && !found.has_v4) ||
+        (family != AF_UNSPEC && exists_otherwise(name)))
+        return false;
+    *canonical = found.name;
+    *answer = (struct lookup_answer){.count = 0};
+    for (int i = 0; i < 2; i++) {
+        int one = i ? AF_INET6 : AF_INET;
+        if (family == one || (family == AF_UNSPEC && (i ? found.has_v6 : found.has_v4))) {
+            answer->family[answer->count] = (uint8_t)one;
+            service_address(&found, one, answer->addr[answer->count++]);
+        }
+    }
+    return true;
+}
+
+/* temporary: nobody could say whether the name exists. */
+static bool find(const char *name, int family, bool temporary, struct lookup_answer *answer, const char **canonical)
+{
+    const struct rules *rules = rules_now();
+    *canonical = name;
+    return rules && ((temporary && find_stale(rules, name, family, answer)) ||
+                     find_service(rules, name, family, answer, canonical));
 }
 
 /* ---- getaddrinfo ---------------------------------------------------------------------------------- */
@@ -61,10 +152,9 @@ static bool may_be_answered(const struct addrinfo *hints, int failed)
 }
 
 /* libc makes the list for a literal address: service, protocols and allocation are its own. */
-static int list_of(const struct service *found, int family, const char *service, const struct addrinfo *hints,
+static int list_of(int family, const uint8_t *addr, const char *service, const struct addrinfo *hints,
                    struct addrinfo **list)
 {
-    uint8_t addr[16];
     char text[INET6_ADDRSTRLEN];
     struct addrinfo literal = {.ai_family = family, .ai_flags = AI_NUMERICHOST};
     if (hints) {
@@ -72,46 +162,37 @@ static int list_of(const struct service *found, int family, const char *service,
         literal.ai_protocol = hints->ai_protocol;
         literal.ai_flags |= hints->ai_flags & AI_NUMERICSERV;
     }
-    service_address(found, family, addr);
     inet_ntop(family, addr, text, sizeof text);
     return real.getaddrinfo(text, service, &literal, list);
 }
 
-static void name_first(struct addrinfo *list, const char *name, const struct addrinfo *hints)
+static struct addrinfo *list_all(const struct lookup_answer *answer, const char *service, const struct addrinfo *hints)
 {
-    if (hints && (hints->ai_flags & AI_CANONNAME) && !list->ai_canonname)
-        list->ai_canonname = strdup(name); /* freed by freeaddrinfo() */
-}
-
-static void append(struct addrinfo *list, struct addrinfo *more)
-{
-    while (list->ai_next)
-        list = list->ai_next;
-    list->ai_next = more;
+    struct addrinfo *first = NULL, **end = &first;
+    for (uint32_t i = 0; i < answer->count; i++) {
+        if (list_of(answer->family[i], answer->addr[i], service, hints, end) != 0)
+            *end = NULL;
+        while (*end)
+            end = &(*end)->ai_next;
+    }
+    return first;
 }
 
 int lookup_addrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list,
                     int failed)
 {
-    struct service found;
-    struct addrinfo *v4 = NULL, *v6 = NULL;
-    int family = hints ? hints->ai_family : AF_UNSPEC;
-    if (!node || !may_be_answered(hints, failed) || !find_service(node, &found) ||
-        (family != AF_UNSPEC && (!has_family(&found, family) || exists_otherwise(node))))
+    struct lookup_answer answer;
+    const char *canonical;
+    if (!node || !may_be_answered(hints, failed) ||
+        !find(node, hints ? hints->ai_family : AF_UNSPEC, failed == EAI_AGAIN || failed == EAI_FAIL, &answer,
+              &canonical))
         return failed;
-    if ((family == AF_INET || (family == AF_UNSPEC && found.has_v4)) &&
-        list_of(&found, AF_INET, service, hints, &v4) != 0)
+    struct addrinfo *found = list_all(&answer, service, hints);
+    if (!found)
         return failed;
-    if ((family == AF_INET6 || (family == AF_UNSPEC && found.has_v6)) &&
-        list_of(&found, AF_INET6, service, hints, &v6) != 0) {
-        if (!v4)
-            return failed;
-        v6 = NULL;
-    }
-    if (v4 && v6)
-        append(v4, v6);
-    *list = v4 ? v4 : v6;
-    name_first(*list, found.name, hints);
+    if (hints && (hints->ai_flags & AI_CANONNAME) && !found->ai_canonname)
+        found->ai_canonname = strdup(canonical); /* freed by freeaddrinfo() */
+    *list = found;
     return 0;
 }
 
@@ -120,25 +201,28 @@ int lookup_addrinfo(const char *node, const char *service, const struct addrinfo
 /* Everything that the entry points to, in the caller's buffer. */
 struct host_room {
     char *aliases[1];
-    char *addresses[2];
-    uint8_t addr[16];
+    char *addresses[SEG_LOOKUP_ADDRESSES + 1];
+    uint8_t addr[SEG_LOOKUP_ADDRESSES][16];
     char name[];
 };
 
 enum lookup lookup_host(const char *name, int family, int herror, struct hostent *entry, char *buf, size_t size)
 {
-    struct service found;
-    bool missing = herror == HOST_NOT_FOUND || herror == TRY_AGAIN || herror == NO_RECOVERY || herror == NO_DATA;
-    if (!name || !missing || (family != AF_INET && family != AF_INET6) || !find_service(name, &found) ||
-        !has_family(&found, family) || exists_otherwise(name))
+    struct lookup_answer answer;
+    const char *canonical;
+    bool temporary = herror == TRY_AGAIN || herror == NO_RECOVERY;
+    if (!name || (!temporary && herror != HOST_NOT_FOUND && herror != NO_DATA) ||
+        (family != AF_INET && family != AF_INET6) || !find(name, family, temporary, &answer, &canonical))
         return LOOKUP_NOTHING;
-    size_t pad = -(uintptr_t)buf % _Alignof(struct host_room), bytes = strlen(found.name) + 1;
+    size_t pad = -(uintptr_t)buf % _Alignof(struct host_room), bytes = strlen(canonical) + 1;
     if (size < pad + sizeof(struct host_room) + bytes)
         return LOOKUP_NO_ROOM;
     struct host_room *room = (struct host_room *)(void *)(buf + pad);
-    *room = (struct host_room){.addresses = {(char *)room->addr, NULL}};
-    service_address(&found, family, room->addr);
-    memcpy(room->name, found.name, bytes);
+    memset(room, 0, sizeof *room);
+    memcpy(room->addr, answer.addr, sizeof room->addr);
+    for (uint32_t i = 0; i < answer.count; i++)
+        room->addresses[i] = (char *)room->addr[i];
+    memcpy(room->name, canonical, bytes);
     *entry = (struct hostent){.h_name = room->name,
                               .h_aliases = room->aliases,
                               .h_addrtype = family,

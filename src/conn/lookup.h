@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What a lookup answers that failed: the address of a service name (config/service.h). Never instead of a good answer.
+ * What a lookup answers that failed: the last good addresses, when no name server could be asked (`dns.stale_max`),
+ * else the address of a service name (config/service.h). Never instead of a good answer.
  *
  * Any thread, as the resolver's own functions. Attaches to the segment; lookup_addrinfo() allocates, by libc's
  * getaddrinfo and for its caller to free as that. */
@@ -22,6 +23,10 @@ int lookup_addrinfo(const char *node, const char *service, const struct addrinfo
  *   NO_ROOM   buf is too small */
 enum lookup { LOOKUP_NOTHING, LOOKUP_FOUND, LOOKUP_NO_ROOM };
 enum lookup lookup_host(const char *name, int family, int herror, struct hostent *entry, char *buf, size_t size);
+
+/* lookup_share(name, family, addr): a connection to addr, which the process got by looking up name, is about to be
+ * made: all that this lookup answered is kept for `dns.stale_max`, in the segment. Attached callers only. */
+void lookup_share(const char *name, int family, const uint8_t addr[16]);
 
 /* lookup_name(family, addr): the service that has this address, for a program that got it from somebody else (a parent,
  * a file); NULL when there is none. Attached callers only. */

@@ -48,10 +48,11 @@ HOOK int getaddrinfo(const char *node, const char *service, const struct addrinf
     if (result == 0)
         result = real.getaddrinfo(node, service, hints, list);
     names_leave();
+    bool good = result == 0;
     if (__builtin_expect(result != 0, 0) && !host.inert)
         result = lookup_addrinfo(node, service, hints, list, result);
     if (result == 0 && node && !host.inert)
-        names_add_list(node, *list);
+        names_add_list(node, *list, good);
     return result;
 }
 
@@ -72,10 +73,11 @@ HOOK struct hostent *gethostbyname(const char *name)
     names_enter();
     struct hostent *host_entry = fails ? NULL : real.gethostbyname(name);
     names_leave();
-    if (!host_entry && !host.inert)
+    bool good = host_entry != NULL;
+    if (!good && !host.inert)
         host_entry = answer(name, AF_INET);
     if (host_entry && !host.inert)
-        names_add_host(name, host_entry);
+        names_add_host(name, host_entry, good);
     return host_entry;
 }
 
@@ -85,10 +87,11 @@ HOOK struct hostent *gethostbyname2(const char *name, int family)
     names_enter();
     struct hostent *host_entry = fails ? NULL : real.gethostbyname2(name, family);
     names_leave();
-    if (!host_entry && !host.inert)
+    bool good = host_entry != NULL;
+    if (!good && !host.inert)
         host_entry = answer(name, family);
     if (host_entry && !host.inert)
-        names_add_host(name, host_entry);
+        names_add_host(name, host_entry, good);
     return host_entry;
 }
 
@@ -121,10 +124,11 @@ HOOK int gethostbyname_r(const char *name, struct hostent *entry, char *buf, siz
     if (result < 0)
         result = real.gethostbyname_r(name, entry, buf, size, found, error);
     names_leave();
-    if (!*found && !host.inert)
+    bool good = *found != NULL;
+    if (!good && !host.inert)
         result = answer_r(name, AF_INET, entry, buf, size, found, error, result);
     if (result == 0 && *found && !host.inert)
-        names_add_host(name, *found);
+        names_add_host(name, *found, good);
     return result;
 }
 
@@ -136,9 +140,10 @@ HOOK int gethostbyname2_r(const char *name, int family, struct hostent *entry, c
     if (result < 0)
         result = real.gethostbyname2_r(name, family, entry, buf, size, found, error);
     names_leave();
-    if (!*found && !host.inert)
+    bool good = *found != NULL;
+    if (!good && !host.inert)
         result = answer_r(name, family, entry, buf, size, found, error, result);
     if (result == 0 && *found && !host.inert)
-        names_add_host(name, *found);
+        names_add_host(name, *found, good);
     return result;
 }

@@ -37,7 +37,10 @@ enum {
     SEG_CALL_WORDS = 16,       /* 64 calls each: the longest window of calls */
     SEG_HIST = 104,            /* log-linear: four buckets an octave, in microseconds */
     SEG_NAME = 64,             /* a destination's name with its NUL */
-    SEG_LABEL = 112,           /* an endpoint as shown: "[addr]:port" or a socket's path */
+    SEG_LOOKUPS = 256,         /* names whose last good addresses are kept (dns.stale_max) */
+    SEG_LOOKUP_ADDRESSES = 8,
+    SEG_LOOKUP_NAME = 192,
+    SEG_LABEL = 112, /* an endpoint as shown: "[addr]:port" or a socket's path */
     SEG_PROGRAM = 16
 };
 
@@ -235,6 +238,17 @@ struct seg_unmatched {
     char label[80];
 };
 
+/* The last good answer to a lookup. Any process that connects to one of its addresses writes; nothing keeps two writers
+ * apart, and one may die half way: the checksum tells whoever reads. It is of the bytes behind it. */
+struct seg_lookup {
+    uint32_t crc;
+    uint32_t count;             /* of addresses; 0: nothing here */
+    uint64_t when_ns;           /* CLOCK_MONOTONIC of the lookup */
+    char name[SEG_LOOKUP_NAME]; /* lower case, without the last dot */
+    uint8_t family[SEG_LOOKUP_ADDRESSES];
+    uint8_t addr[SEG_LOOKUP_ADDRESSES][16]; /* v4 in the first four bytes */
+};
+
 /* Event. seq is written 0 first and last the true number with release: a reader that sees the same
  * non-zero seq before and after its copy has a whole event; a writer that died leaves 0. */
 struct seg_event {
@@ -379,6 +393,13 @@ AT(seg_unmatched, addr, 32);
 AT(seg_unmatched, label, 48);
 SIZE(seg_unmatched, 128);
 
+AT(seg_lookup, count, 4);
+AT(seg_lookup, when_ns, 8);
+AT(seg_lookup, name, 16);
+AT(seg_lookup, family, 208);
+AT(seg_lookup, addr, 216);
+SIZE(seg_lookup, 344);
+
 AT(seg_event, time_ns, 8);
 AT(seg_event, wall_ns, 16);
 AT(seg_event, kind, 24);
@@ -404,13 +425,15 @@ SIZE(seg_event, 248);
 #define SEG_AT_UNMATCHED            SEG_NEXT(SEG_AT_LEDGER, struct seg_entry, SEG_LEDGER)
 #define SEG_AT_EVENTS_LIFE          SEG_NEXT(SEG_AT_UNMATCHED, struct seg_unmatched, SEG_UNMATCHED)
 #define SEG_AT_EVENTS_REFUSAL       SEG_NEXT(SEG_AT_EVENTS_LIFE, struct seg_event, SEG_EVENTS_LIFE)
-#define SEG_BYTES                   SEG_NEXT(SEG_AT_EVENTS_REFUSAL, struct seg_event, SEG_EVENTS_REFUSAL)
+/* Behind the last region of the header's table. */
+#define SEG_AT_LOOKUPS SEG_NEXT(SEG_AT_EVENTS_REFUSAL, struct seg_event, SEG_EVENTS_REFUSAL)
+#define SEG_BYTES      SEG_NEXT(SEG_AT_LOOKUPS, struct seg_lookup, SEG_LOOKUPS)
 
 _Static_assert(sizeof(struct seg_header) <= SEG_ALIGN, "the header fits before the first region");
 
 _Static_assert(SEG_AT_RULES == 131072 && SEG_AT_ROWS == 2228224 && SEG_AT_PROCESSES == 4915200, "regions");
 _Static_assert(SEG_AT_LEDGER == 5439488 && SEG_AT_UNMATCHED == 9633792 && SEG_AT_EVENTS_LIFE == 9699328, "regions");
-_Static_assert(SEG_AT_EVENTS_REFUSAL == 9961472 && SEG_BYTES == 10485760, "regions");
+_Static_assert(SEG_AT_EVENTS_REFUSAL == 9961472 && SEG_AT_LOOKUPS == 10485760 && SEG_BYTES == 10616832, "regions");
 
 #undef AT
 #undef SIZE

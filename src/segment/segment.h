@@ -72,6 +72,7 @@ SEG_ACCESS(seg_entry, struct seg_entry, SEG_AT_LEDGER)
 SEG_ACCESS(seg_unmatched, struct seg_unmatched, SEG_AT_UNMATCHED)
 SEG_ACCESS(seg_event_life, struct seg_event, SEG_AT_EVENTS_LIFE)
 SEG_ACCESS(seg_event_refusal, struct seg_event, SEG_AT_EVENTS_REFUSAL)
+SEG_ACCESS(seg_lookup, struct seg_lookup, SEG_AT_LOOKUPS)
 #undef SEG_ACCESS
 
 static inline uint8_t *seg_rules_slot(const struct segment *segment, uint64_t generation)

@@ -43,4 +43,5 @@ COUNTER(bytes_out, "bytes", "bytes that the application wrote")
 COUNTER(bytes_in, "bytes", "bytes that the application read")
 COUNTER(rejected_no_endpoint, "", "calls refused because the socket can reach none of the endpoints")
 COUNTER(fallbacks, "", "connect calls that went on to a fallback")
+COUNTER(stale_answers, "", "lookups that failed and were answered by the last good addresses")
 #undef COUNTER

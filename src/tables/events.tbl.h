@@ -20,4 +20,5 @@ EVENT(CLEARED, "cleared", LIFE)
 EVENT(OFF, "off", LIFE)
 EVENT(ON, "on", LIFE)
 EVENT(CHAOS_DENIED, "chaos_denied", LIFE)
+EVENT(STALE, "stale", REFUSAL)
 #undef EVENT

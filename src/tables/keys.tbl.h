@@ -149,6 +149,8 @@ KEY(io_uring, "io_uring", WORD, "allow", "", "", "allow deny",
 KEY(fallback, "fallback", TEXT, "", "", "", "", "addresses tried one after the other when a call has failed")
 KEY(fallback_on, "fallback.on", SET, "open failure overflow timeout", "", "", "none open failure overflow timeout",
     "what sends a call on to its fallback")
+KEY(dns_stale_max_ns, "dns.stale_max", DURATION, "off", "1s", "720h", "off",
+    "how old the last good answer may be that is served when a lookup fails for the time being")
 KEY(via, "via", TEXT, "", "", "", "", "the local relay, such as a TLS terminator, that every connection goes through")
 KEY(discover, "discover", TEXT, "", "", "", "",
     "where the agent finds the endpoints: dns:NAME:PORT, srv:NAME, file:/PATH, exec:COMMAND, consul:SERVICE, "
