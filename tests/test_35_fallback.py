@@ -137,6 +137,17 @@ def test_an_open_breaker_answers_at_once(resil, dead, counting, syns, name):
     assert resil.row("db")["state"] == "open", "the target's closed breaker does not close the destination"
 
 
+@pytest.mark.parametrize("proxy", ("nginx", "haproxy"))
+@pytest.mark.parametrize("primary", ("dead", "black_hole"))
+def test_proxies_as_clients(request, resil, counting, proxy, primary):
+    """They add their socket to the epoll set before it connects."""
+    port = request.getfixturevalue(primary).port
+    configure(resil, port, target(counting), "timeout.connect = 200ms", "first_byte = client")
+    result = resil.run([PYTHON, program("through.py"), proxy, HOST, str(port), "/page"])
+    assert (result.status, result.out) == (0, PAGE), result
+    assert counters(resil)["fallbacks"] == 1
+
+
 # ---- event loops, on the same descriptor -------------------------------------------------------------------------
 
 
@@ -174,14 +185,15 @@ def test_total_time_that_ends_in_a_back_off(resil, dead, hold):
         assert got["result"] == 0 and 0.2 <= got["seconds"] <= 0.3 + UPPER, got
 
 
-def test_total_time_that_ends_in_the_queue(resil, hold, counting):
-    configure(resil, hold.port, target(counting), "timeout.total = 300ms", "bulkhead.limit = 1", "bulkhead.queue = 5",
+@pytest.mark.parametrize("name", ("asyncio", "python3"))
+def test_total_time_that_ends_in_the_queue(resil, hold, counting, name):
+    configure(resil, hold.port, target(counting), "fallback.on = timeout", "timeout.total = 300ms", "bulkhead.limit = 1", "bulkhead.queue = 5",
               "bulkhead.queue_timeout = 10s", "first_byte = client")
     holder = resil.puppet(hold.port)
     assert holder.do("s = connect(); s.sendall(b'x'); s.recv(1)") == "ok"
-    result = resil.run(BY_NAME["asyncio"].command(HOST, hold.port))
+    result = resil.run(BY_NAME[name].command(HOST, hold.port))
     assert (result.status, result.out) == (0, PAGE), result
-    assert 0.3 <= BY_NAME["asyncio"].seconds(result) <= 0.3 + UPPER
+    assert 0.3 <= BY_NAME[name].seconds(result) <= 0.3 + UPPER
     assert resil.row("db")["queued"] == 0 and resil.row("db")["connections"] == 1
 
 
@@ -363,3 +375,42 @@ def test_a_primary_that_accepts_and_then_hangs(resil, hang, counting):
     first, second = (resil.run(BY_NAME["curl"].command(HOST, hang.port)) for _ in range(2))
     assert first.status != 0 and (second.status, second.out) == (0, PAGE), (first, second)
     assert second.seconds < 0.15 + UPPER
+
+
+STORM = r"""
+import asyncio, sys
+port, count = int(sys.argv[1]), int(sys.argv[2])
+async def one(number):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(3):
+        writer.write(b"x")
+        assert await reader.read(1) == b"x"
+        await asyncio.sleep(0)
+    writer.close()
+    await writer.wait_closed()
+async def main():
+    results = await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
+    bad = [repr(result) for result in results if result is not None]
+    print(len(results) - len(bad), bad[:3])
+asyncio.run(main())
+"""
+
+
+def test_many_at_once(resil, hold):
+    """Refused, failed and queued calls of several processes at once: each gets somewhere, and every slot comes back."""
+    backup = Hold()
+    try:
+        configure(resil, hold.port, target(backup), "bulkhead.limit = 5", "bulkhead.queue = 10",
+                  "bulkhead.queue_timeout = 100ms", "chaos = refuse 30%", "breaker.failures = off", "breaker.ratio = off",
+                  "retry.attempts = 2", "retry.base = 10ms", "retry.budget = off", "first_byte = client")
+        children = [resil.spawn([PYTHON, "-c", STORM, str(hold.port), "60"]) for _ in range(3)]
+        for child in children:
+            outcome = resil.finish(child, 30.0)
+            assert outcome.out == b"60 []\n", outcome
+        got, there = counters(resil), counters(resil, target(backup))
+        assert got["fallbacks"] == there["connects_ok"] > 0 and got["connects_ok"] + there["connects_ok"] == 180
+        assert hold.most_open <= 5
+        row = resil.row("db")
+        assert (row["connections"], row["queued"], resil.row("db", target(backup))["connections"]) == (0, 0, 0)
+    finally:
+        backup.stop()

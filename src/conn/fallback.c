@@ -42,12 +42,14 @@ static uint32_t cause_of_failure(const struct attempt *attempt, int error)
     return failed ? FALLBACK_ON_FAILURE : 0;
 }
 
-/* A retry that we refused ourselves does not hide why the call failed before it. */
+/* A retry that we refused ourselves does not hide why the call failed before it, nor a queue that the time was over. */
 static uint32_t causes(const struct attempt *attempt, int error)
 {
     if (!attempt->refused)
         return cause_of_failure(attempt, error);
-    return cause_of_refusal(attempt->verdict) | (attempt->retries > 0 ? cause_of_failure(attempt, error) : 0);
+    bool over = attempt->end_ns != 0 && clock_now_ns() >= attempt->end_ns;
+    return cause_of_refusal(attempt->verdict) | (over ? FALLBACK_ON_TIMEOUT : 0u) |
+           (attempt->retries > 0 ? cause_of_failure(attempt, error) : 0);
 }
 
 static void announce(const struct attempt *attempt, enum event_kind kind, uint32_t index, int error)

@@ -240,7 +240,7 @@ static bool begin_attempt(struct conn *conn, int fd)
 {
     struct attempt *call = &conn->call;
     record_begin(conn, call);
-    if (call->retries > 0)
+    if (call->retries > 0 || call->target)
         record_draw(conn, call);
     struct inject_verdict verdict = conn->struck ? inject_connect(conn) : (struct inject_verdict){0};
     if (verdict.swallowed) {

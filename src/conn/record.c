@@ -17,7 +17,7 @@
 static void draw_faults(struct conn *conn, const struct attempt *attempt)
 {
     /* The destination's own faults are not its fallback's: that is how a fallback is tried out. */
-    bool named = attempt->rules && attempt->destination != &admit_chaos_destination && !attempt->target;
+    bool named = attempt->rules && attempt->destination != &admit_chaos_destination;
     const char *spec = named ? rules_text(attempt->rules, attempt->destination->conf.chaos) : "";
     if (host.disabled & DISABLE_CHAOS)
         return;
@@ -27,7 +27,8 @@ static void draw_faults(struct conn *conn, const struct attempt *attempt)
         return;
     }
     inject_draw(conn, INJECT_OWN, &host.faults, attempt->target ? "" : attempt->name, host.chaos_began_ns);
-    const struct faults *faults = *spec && !conn->struck ? host_rule_faults(attempt->rules, attempt->index) : NULL;
+    bool own = *spec && !conn->struck && !attempt->target;
+    const struct faults *faults = own ? host_rule_faults(attempt->rules, attempt->index) : NULL;
     if (faults)
         inject_draw(conn, INJECT_RULES, faults, attempt->name, host_rules_began_ns());
 }
