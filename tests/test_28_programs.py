@@ -184,7 +184,7 @@ def alike(resil, program, port):
 
 def steady(text):
     """Without what differs from run to run: addresses of objects, ports, process ids, times."""
-    return re.sub(rb"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d socat\[\d+\]|^ *[\d:%-].*\r?$|0x[0-9a-f]+|\b[0-9A-F]{8,}\b|\d+(\.\d+)? ?ms|Traceback[\s\S]*|/[\w/.]+\.rb:\d+|process \d+", b"-", text, flags=re.MULTILINE)
+    return re.sub(rb"^[0-9A-F]{8,}(?=:error:)|^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d socat\[\d+\]|^ *[\d:%-].*\r?$|0x[0-9a-f]+|\b[0-9A-F]{8,}\b|\d+(\.\d+)? ?ms|Traceback[\s\S]*|/[\w/.]+\.rb:\d+|process \d+", b"-", text, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("program", ENDING, ids=ENDING_IDS)
