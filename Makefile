@@ -146,6 +146,8 @@ install: all
 	$(if $(wildcard $(B)/32/libresil.so),install -D -m 644 $(B)/32/libresil.so $(DESTDIR)$(LIBDIR32)/libresil.so)
 	install -m 644 config/resil.conf $(DESTDIR)$(PREFIX)/share/resil/resil.conf
 	install -m 644 config/examples/*.conf config/examples/*.stunnel $(DESTDIR)$(PREFIX)/share/resil/examples/
+	install -d $(DESTDIR)$(PREFIX)/share/resil/examples/chaos
+	install -m 644 config/examples/chaos/* $(DESTDIR)$(PREFIX)/share/resil/examples/chaos/
 
 clean:
 	rm -rf $(B)

@@ -227,7 +227,10 @@ def test_durations_are_round(resil):
     assert len(hints) == 1 and "may take 20.7s; timeout.total (12s)" in hints[0]
 
 
-@pytest.mark.parametrize("path", sorted(os.listdir(os.path.join(TOP, "config", "examples"))))
+EXAMPLES = os.path.join(TOP, "config", "examples")
+
+
+@pytest.mark.parametrize("path", sorted(name for name in os.listdir(EXAMPLES) if os.path.isfile(os.path.join(EXAMPLES, name))))
 def test_the_examples_need_no_hint(resil, path):
-    result = resil.resctl("check", "--json", os.path.join(TOP, "config", "examples", path))
+    result = resil.resctl("check", "--json", os.path.join(EXAMPLES, path))
     assert {hint["id"] for hint in json.loads(result.out)["hints"]} <= {"has_chaos"}, result
