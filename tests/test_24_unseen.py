@@ -3,6 +3,7 @@
 served like the others."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -163,3 +164,32 @@ def test_an_answer_inside_libc_is_a_success(resil, hold, stdio):
     assert resil.run([stdio, str(hold.port), "close"]).status == 0
     counters = resil.counters("backend")
     assert (counters["exchanges_ok"], counters["exchanges_failed"], counters["abandoned"]) == (1, 0, 0)
+
+
+RAW = r"""
+import struct
+s.setblocking(True)
+s.connect(("127.0.0.1", port))
+libc.syscall.restype = ctypes.c_long
+fds = ctypes.create_string_buffer(struct.pack("ihh", s.fileno(), 1, 0))
+bits = (ctypes.c_ulong * 16)(1 << s.fileno())
+def left(number, *args):
+    rest = (ctypes.c_long * 2)(0, 300000000 if number != 23 else 300000)
+    start = time.monotonic()
+    got = libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) if isinstance(a, int) else a for a in args(rest)])
+    return [got, list(rest), 0.3 <= time.monotonic() - start]
+seen = [left(271, lambda t: (fds, 1, t, 0, 8)), left(270, lambda t: (s.fileno() + 1, bits, 0, 0, t, 0)),
+        left(23, lambda t: (s.fileno() + 1, bits, 0, 0, t))]
+libc.syscall(ctypes.c_long(271), fds, ctypes.c_long(1), ctypes.c_long(16), ctypes.c_long(0), ctypes.c_long(8))
+tell(seen=seen, error=ctypes.get_errno())
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="numbers of system calls")
+def test_raw_waits_write_back_what_is_left(resil, mute):
+    """ppoll, pselect6 and select by their numbers: nothing is left of the time, and it is written; bad memory is refused."""
+    resil.config(f"[destination backend]\nmatch = {HOST}:{mute.port}\ntimeout.response = 5s\n")
+    script = RAW.replace("def left(number, *args)", "def left(number, args)")
+    native = resil.run([PYTHON, "-c", PREFIX + script, str(mute.port)], preload=False)
+    assert run(resil, mute.port, script) == json.loads(native.out) == {
+        "seen": [[0, [0, 0], True]] * 3, "error": 14}

@@ -24,11 +24,12 @@ def build(machine):
     if not shutil.which(compiler) or not os.path.exists(needed):
         pytest.skip(f"no {compiler} with its libc")
     where = os.path.join(BUILD, machine)
+    target = os.path.join(os.path.relpath(where, TOP) if where.startswith(TOP + os.sep) else where, "libresil.so")
     with open(os.path.join(BUILD, "lock"), "w", encoding="utf-8") as lock:  # workers of one run share the directory
         fcntl.flock(lock, fcntl.LOCK_EX)
         env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
-        subprocess.run(["make", "-s", "-j2", "-C", TOP, f"B={where}", f"CC={compiler}", f"{where}/libresil.so"], check=True,
-                       timeout=300, env=env)
+        subprocess.run(["make", "-s", "-j2", "-C", TOP, f"B={where}", f"CC={compiler}", target], check=True, timeout=300,
+                       env=env)
     return os.path.join(where, "libresil.so")
 
 

@@ -191,11 +191,13 @@ bool kernel_limit_writes(int fd, int64_t ns)
     return raw_setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value) == 0;
 }
 
+enum { KERNEL_SIGSET_BYTES = 8 };
+
 /* rt_sigprocmask copies the set before it looks at `how`: with a `how` that does not exist it answers EINVAL for
  * memory that it could read and EFAULT for memory that it could not, and changes nothing. */
 static bool probe(const void *addr)
 {
-    enum { NO_SUCH_HOW = 0x7fff, KERNEL_SIGSET_BYTES = 8 };
+    enum { NO_SUCH_HOW = 0x7fff };
     return raw_syscall(SYS_rt_sigprocmask, NO_SUCH_HOW, (long)addr, 0, KERNEL_SIGSET_BYTES, 0, 0) != -EFAULT;
 }
 
@@ -205,6 +207,16 @@ bool kernel_readable(const void *addr, unsigned bytes)
     const char *last = bytes > 8 ? first + bytes - 8 : first;
     bool one_page = ((uintptr_t)first & 4095) + bytes <= 4096;
     return first && probe(first) && (one_page || probe(last)); /* the probe takes NULL for a question */
+}
+
+/* The kernel writes the mask of blocked signals there: 8 bytes at a time. */
+bool kernel_writable(void *addr, unsigned bytes)
+{
+    char *first = addr;
+    for (unsigned at = 0; first && at < bytes; at += KERNEL_SIGSET_BYTES)
+        if (raw_syscall(SYS_rt_sigprocmask, 0, 0, (long)(first + at), KERNEL_SIGSET_BYTES, 0, 0) != 0)
+            return false;
+    return first != NULL;
 }
 
 bool kernel_signals_restart(void)

@@ -43,6 +43,8 @@ bool kernel_limit_writes(int fd, int64_t ns);
 
 /* Whether `bytes` (at least 8) at addr can be read, without touching them ourselves. */
 bool kernel_readable(const void *addr, unsigned bytes);
+/* Whether they can be written; what stood there is lost. */
+bool kernel_writable(void *addr, unsigned bytes);
 
 /* Whether every signal that this process catches restarts system calls (SA_RESTART): an interrupted call of ours would
  * then have been resumed without the library. */

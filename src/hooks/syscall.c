@@ -12,18 +12,15 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
-#include "base/clock.h"
 #include "conn/kernel.h"
-#include "conn/park.h"
-#include "conn/pending.h"
 #include "conn/shape.h"
 #include "conn/transfer.h"
 #include "conn/uring.h"
-#include "conn/wait.h"
 #include "hooks/fastopen.h"
 #include "hooks/fd.h"
 #include "hooks/hook.h"
 #include "hooks/input.h"
+#include "hooks/syscall.h"
 
 #define ASM_VISIBLE __attribute__((visibility("hidden"), used))
 
@@ -39,12 +36,20 @@ ASM_VISIBLE const unsigned char syscall_watched[WATCHED] = {
     [SYS_recvmsg] = 1,        [SYS_recvfrom] = 1,   [SYS_sendmsg] = 1,    [SYS_sendto] = 1,     [SYS_recvmmsg] = 1,
     [SYS_execve] = 1,         [SYS_execveat] = 1,   [SYS_sendmmsg] = 1,   [SYS_splice] = 1,     [SYS_sendfile] = 1,
     [SYS_connect] = 1,        [SYS_shutdown] = 1,   [SYS_fcntl] = 1,      [SYS_getsockopt] = 1, [SYS_epoll_ctl] = 1,
-    [SYS_epoll_pwait] = 1,    [SYS_setsockopt] = 1,
+    [SYS_epoll_pwait] = 1,    [SYS_setsockopt] = 1, [SYS_ppoll] = 1,      [SYS_pselect6] = 1,
 #ifdef SYS_dup2
     [SYS_dup2] = 1,           [SYS_poll] = 1,       [SYS_epoll_wait] = 1,
 #endif
 #ifdef SYS_fcntl64
     [SYS_fcntl64] = 1,        [SYS_sendfile64] = 1, [SYS_socketcall] = 1,
+#endif
+#ifdef SYS__newselect
+    [SYS__newselect] = 1,
+#elif defined(SYS_select)
+    [SYS_select] = 1,
+#endif
+#if defined(SYS_epoll_pwait2) && !defined(__i386__) /* there its time has 64 bits */
+    [SYS_epoll_pwait2] = 1,
 #endif
 #ifdef SYS_close_range
     [SYS_close_range] = 1,
@@ -110,13 +115,7 @@ __asm__(".text\n"
 #error "libresil: unknown architecture"
 #endif
 
-/* A call as it came. */
-struct call {
-    long number;
-    long a[6];
-};
-
-static long make(const struct call *call)
+long syscall_make(const struct call *call)
 {
     const long *a = call->a;
     return real.syscall(call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -169,7 +168,7 @@ static long receive(const struct call *call, int fd)
     long result;
     ssize_t bytes;
     if (!conn || (flags & (MSG_ERRQUEUE | MSG_OOB)))
-        return make(call);
+        return syscall_make(call);
     if (!transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     if (__builtin_expect(conn->struck != 0, 0) &&
@@ -179,7 +178,7 @@ static long receive(const struct call *call, int fd)
     if (flags & MSG_WAITALL)
         block_read_unbounded(conn, fd, &transfer.block);
     do {
-        result = make(call);
+        result = syscall_make(call);
         bytes = carried(call, result);
     } while (transfer_read_again(&transfer, &bytes, bytes == 0 && wants_bytes(call)));
     transfer_show_buffer(&transfer, NULL, bytes);
@@ -193,14 +192,14 @@ static long transmit(const struct call *call, int fd)
     struct conn *conn = conn_of(fd);
     struct transfer transfer;
     if (!conn)
-        return make(call);
+        return syscall_make(call);
     bool dontwait = (message_flags(call) & MSG_DONTWAIT) != 0;
     ssize_t bytes;
     if (!transfer_write_begin(&transfer, conn, fd, dontwait))
         return -1;
     if (__builtin_expect(conn->struck != 0, 0) && !shape_enter(conn, fd, FLOW_OUT, dontwait, NULL, &bytes))
         return -1;
-    long result = make(call);
+    long result = syscall_make(call);
     bytes = carried(call, result);
     transfer_show_request(&transfer, NULL, bytes);
     transfer_write_end(&transfer, result, bytes > 0 ? (size_t)bytes : 0);
@@ -220,49 +219,12 @@ static long send_out(const struct call *call)
     return fastopen_sendmsg((int)a[0], (const struct msghdr *)a[1], (int)a[2]);
 }
 
-/* poll while nothing is parked; its timeout is in ms at a[at]. */
-static __attribute__((unused)) long wait_in_slices(struct call *call, int at)
-{
-    struct wait wait;
-    long result;
-    int timeout = (int)call->a[at];
-    if (!wait_watching())
-        return make(call);
-    wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
-    do {
-        call->a[at] = wait_slice_ms(&wait);
-        result = make(call);
-    } while (result == 0 && wait_again(&wait));
-    return result;
-}
-
-/* A set: what is parked is in none; a failure that is followed by another attempt is taken back. */
-static long wait_for_set(struct call *call)
-{
-    struct wait wait;
-    long result;
-    int epfd = (int)call->a[0], timeout = (int)call->a[3];
-    park_wait_enter(epfd);
-    if (!wait_watching())
-        return make(call);
-    wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
-    park_wait_begin(epfd);
-    do {
-        call->a[3] = wait_slice_ms(&wait);
-        result = make(call);
-        if (result > 0)
-            result = wait_epoll_filter(&wait, epfd, (struct epoll_event *)call->a[1], (int)result);
-    } while (result == 0 && wait_again(&wait));
-    park_wait_end();
-    return result;
-}
-
 static long duplicate(const struct call *call)
 {
     struct closing closing = {NULL, 0};
     if (call->number != SYS_dup)
         closing = fd_replace((int)call->a[0], (int)call->a[1]);
-    long result = make(call);
+    long result = syscall_make(call);
     track_closed(closing);
     return fd_alias((int)call->a[0], (int)result);
 }
@@ -270,7 +232,7 @@ static long duplicate(const struct call *call)
 static long end(const struct call *call)
 {
     struct closing closing = fd_forget((int)call->a[0]);
-    long result = make(call);
+    long result = syscall_make(call);
     track_closed(closing);
     return result;
 }
@@ -281,7 +243,7 @@ static long end_range(const struct call *call)
     const long *a = call->a;
     if (((unsigned)a[2] & ~CLOSE_RANGE_UNSHARE) == 0 && (unsigned)a[0] <= (unsigned)a[1])
         fd_forget_range((unsigned)a[0], (unsigned)a[1]);
-    long result = make(call);
+    long result = syscall_make(call);
     track_sweep();
     return result;
 }
@@ -290,7 +252,7 @@ static long end_range(const struct call *call)
 static long control(const struct call *call)
 {
     int fd = (int)call->a[0];
-    long result = make(call);
+    long result = syscall_make(call);
     if (!conn_of(fd))
         return result;
     if (call->number != SYS_ioctl)
@@ -317,11 +279,11 @@ static long socketcall(const struct call *call)
     unsigned operation = (unsigned)call->a[0];
     bool watched = operation <= RECVMSG && meaning[operation].number;
     if (!watched || (operation != CONNECT && atomic_load(&conn_live) == 0))
-        return make(call);
+        return syscall_make(call);
     struct call meant = {.number = meaning[operation].number};
     /* The kernel copies the vector first; a bad one is its to refuse. */
     if (!kernel_readable((const void *)call->a[1], (unsigned)(meaning[operation].arguments * (short)sizeof(long))))
-        return make(call);
+        return syscall_make(call);
     for (int i = 0; i < meaning[operation].arguments; i++)
         meant.a[i] = ((const long *)call->a[1])[i];
     return dispatch(&meant);
@@ -387,13 +349,22 @@ static long dispatch(struct call *call)
         return conn_of((int)a[2]) ? transmit(call, (int)a[2]) : receive(call, (int)a[0]);
 #ifdef SYS_poll
     case SYS_poll:
-        if (wait_curious() || atomic_load(&pending_calls) > 0)
-            return poll((struct pollfd *)a[0], (nfds_t)a[1], (int)a[2]);
-        return wait_in_slices(call, 2);
     case SYS_epoll_wait:
 #endif
+#ifdef SYS_select /* on i386 the number of an older call, with its arguments in a block */
+#ifndef SYS__newselect
+    case SYS_select:
+#else
+    case SYS__newselect:
+#endif
+#endif
+#if defined(SYS_epoll_pwait2) && !defined(__i386__) /* there its time has 64 bits */
+    case SYS_epoll_pwait2:
+#endif
+    case SYS_ppoll:
+    case SYS_pselect6:
     case SYS_epoll_pwait:
-        return wait_for_set(call);
+        return syscall_wait(call);
 #ifdef SYS_socketcall
     case SYS_socketcall:
         return socketcall(call);
@@ -402,10 +373,10 @@ static long dispatch(struct call *call)
     case SYS_io_uring_setup:
         if (!uring_allowed())
             return errno = ENOSYS, -1;
-        return make(call);
+        return syscall_make(call);
 #endif
     default:
-        return make(call);
+        return syscall_make(call);
     }
 }
 

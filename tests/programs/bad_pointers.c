@@ -209,6 +209,11 @@ static void waits(int fd, void *p)
     TRY("epoll_pwait2", epoll_pwait2(epfd, p, 1, &none, NULL));
     TRY("epoll_pwait2 time", epoll_pwait2(epfd, &event, 1, p, NULL));
 #ifdef SYS_poll
+#ifdef SYS__newselect
+#undef SYS_select
+#define SYS_select SYS__newselect
+#endif
+    TRY("syscall select", syscall(SYS_select, (long)count, p, 0L, 0L, &zero));
     TRY("syscall poll", syscall(SYS_poll, p, 1L, 0L));
     TRY("syscall epoll_wait", syscall(SYS_epoll_wait, epfd, p, 1L, 0L));
 #endif

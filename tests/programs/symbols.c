@@ -121,6 +121,40 @@ static int wait_select(int fd, int (*waits)(int, fd_set *, fd_set *, fd_set *, s
     return waits(fd + 1, &in, NULL, NULL, &limit);
 }
 
+#ifdef SYS__newselect
+#define SELECT_NUMBER SYS__newselect
+#elif defined(SYS_select)
+#define SELECT_NUMBER SYS_select
+#else
+#define SELECT_NUMBER SYS_pselect6
+#endif
+/* The kernel's own time, which it writes to: five seconds. */
+static void *fresh_time(void)
+{
+    static long time[2];
+    time[0] = 5;
+    time[1] = 0;
+    return time;
+}
+
+static int raw_pwait2(int epfd)
+{
+    struct epoll_event one;
+#if defined(SYS_epoll_pwait2) && !defined(__i386__) /* there it has a time of its own */
+    return (int)syscall(SYS_epoll_pwait2, epfd, &one, 1L, fresh_time(), NULL, 8L);
+#else
+    return (int)syscall(SYS_epoll_pwait, epfd, &one, 1L, 5000L, NULL, 8L);
+#endif
+}
+
+static fd_set *only(int fd)
+{
+    static fd_set set;
+    FD_ZERO(&set);
+    FD_SET(fd, &set);
+    return &set;
+}
+
 static int wait_pselect(int fd)
 {
     fd_set in;
@@ -283,6 +317,10 @@ static int off = 0;
     WAIT("epoll_pwait", epoll_pwait(registered(fd), &event, 1, 5000, NULL))                                            \
     WAIT("epoll_pwait2", epoll_pwait2(registered(fd), &event, 1, &patience, NULL))                                     \
     WAIT("syscall:epoll_pwait", syscall(SYS_epoll_pwait, registered(fd), &event, 1L, 5000L, NULL, 8L))                 \
+    WAIT("syscall:epoll_pwait2", raw_pwait2(registered(fd)))                                                           \
+    WAIT("syscall:ppoll", syscall(SYS_ppoll, &(struct pollfd){fd, POLLIN, 0}, 1L, fresh_time(), NULL, 8L))             \
+    WAIT("syscall:pselect6", syscall(SYS_pselect6, fd + 1L, only(fd), NULL, NULL, fresh_time(), NULL))                 \
+    WAIT("syscall:select", syscall(SELECT_NUMBER, fd + 1L, only(fd), NULL, NULL, fresh_time()))                        \
     OTHER("epoll_ctl", show("epoll_wait", epoll_wait(registered(fd), &event, 1, 5000)))                                \
     MODE("fcntl:mode", fcntl(fd, F_SETFL, 0))                                                                          \
     MODE("fcntl64:mode", fcntl64(fd, F_SETFL, 0))                                                                      \
