@@ -81,7 +81,7 @@ static void serve_next(const struct stub *stub, int listener, unsigned *children
 static void refresh(const struct stub *stub, const struct option_list *pages, int64_t every_ns)
 {
     struct message answer;
-    const struct timespec pause = {.tv_sec = every_ns / NS_PER_S, .tv_nsec = every_ns % NS_PER_S};
+    const struct timespec pause = {.tv_sec = (time_t)(every_ns / NS_PER_S), .tv_nsec = (long)(every_ns % NS_PER_S)};
     for (;;) {
         for (int i = 0; i < pages->count; i++) {
             stub_fetch(stub, NULL, pages->item[i], &answer);

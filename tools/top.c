@@ -66,7 +66,7 @@ static void follow(struct top *top, struct segment *segment)
     forget_view(top);
     other = take_memory(1, sizeof *other);
     if (segment_open(other, segment->path, false) == SEGMENT_OK) {
-        munmap(segment->base, segment->bytes);
+        munmap(segment->base, (size_t)segment->bytes);
         *segment = *other;
         top_restart(&top->samples);
     }

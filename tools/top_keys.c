@@ -59,9 +59,9 @@ static int read_key(const char *bytes, size_t count, size_t *taken)
     return -1;
 }
 
-static void select_place(struct top *top, long place)
+static void select_place(struct top *top, int64_t place)
 {
-    place = place >= (long)top->items ? (long)top->items - 1 : place;
+    place = place >= (int64_t)top->items ? (int64_t)top->items - 1 : place;
     top->place = place > 0 ? (unsigned)place : 0;
     top->selected[0] = '\0';
     top_list(top);
@@ -117,7 +117,7 @@ static void change_interval(struct top *top, bool faster)
 
 static void do_move(struct top *top, int key)
 {
-    long place = top->place, page = top->page;
+    int64_t place = top->place, page = top->page;
     switch (key) {
     case KEY_OF_UP:
         select_place(top, place - 1);
