@@ -17,7 +17,7 @@
 #include "segment/registry.h"
 #include "segment/rows.h"
 
-#define WAIT_NS 3000000000ull
+#define WAIT_NS 2000000000ull
 
 /* One publication, from taking the publisher's word to giving it back. */
 struct session {

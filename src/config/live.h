@@ -43,9 +43,10 @@ struct live {
 
 /* Those of one destination stand together, the one that ends first before the others. */
 struct live_variant {
-    uint32_t destination; /* index in the outer rules */
-    uint32_t row;         /* index in the inner ones */
-    uint64_t until_ns;    /* CLOCK_MONOTONIC; LIVE_FOREVER */
+    uint32_t destination;   /* index in the outer rules */
+    uint32_t row;           /* index in the inner ones */
+    uint64_t until_ns;      /* CLOCK_MONOTONIC; LIVE_FOREVER */
+    uint64_t chaos_wall_ns; /* when its faults were set, 0 = they are those of the outer rules */
 };
 
 struct live_override {
@@ -60,7 +61,7 @@ struct live_override {
 };
 
 _Static_assert(sizeof(struct live) == 104, "live");
-_Static_assert(sizeof(struct live_variant) == 16, "live_variant");
+_Static_assert(sizeof(struct live_variant) == 24, "live_variant");
 _Static_assert(sizeof(struct live_override) == 56, "live_override");
 
 /* live_at(rules): where the live block begins, in bytes from the beginning of the rules. */

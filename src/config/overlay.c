@@ -20,7 +20,7 @@ struct out {
 
 struct variant {
     uint32_t destination;
-    uint64_t until_ns;
+    uint64_t until_ns, chaos_wall_ns;
 };
 
 struct writing {
@@ -128,7 +128,8 @@ static void add_variant(struct writing *writing, uint32_t destination, uint64_t 
         origin.place.file = name;
         model_set(&writing->model, section, key, text, origin);
     }
-    writing->variant[writing->variants++] = (struct variant){destination, until_ns};
+    const struct overlay_value *chaos = winner(writing, destination, KEY_chaos, begin_ns);
+    writing->variant[writing->variants++] = (struct variant){destination, until_ns, chaos ? chaos->set_wall_ns : 0};
 }
 
 /* From end to end: the first variant has all values that stand now, the next one those that outlive the first end. */
@@ -224,7 +225,8 @@ static void put_variants(const struct writing *writing, struct out *out, struct 
     live->variants = writing->variants;
     live->variants_at = (uint32_t)out->used;
     for (uint32_t i = 0; i < writing->variants; i++) {
-        struct live_variant row = {writing->variant[i].destination, i, writing->variant[i].until_ns};
+        struct live_variant row = {writing->variant[i].destination, i, writing->variant[i].until_ns,
+                                   writing->variant[i].chaos_wall_ns};
         put(out, &row, sizeof row);
     }
 }

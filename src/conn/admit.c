@@ -83,9 +83,11 @@ bool admit_find(struct attempt *attempt)
     if (service && !query.name)
         query.name = service;
     attempt->rules = host_rules();
+    attempt->copy = copies_pin(attempt->rules);
     int index = attempt->rules ? rules_find(attempt->rules, &query, NULL) : -1;
     if (index >= 0) {
         attempt->index = (uint32_t)index;
+        attempt->chaos_wall_ns = host_chaos_wall_ns(attempt->rules, attempt->index, attempt->now_ns);
         attempt->rules = host_effective(attempt->rules, &attempt->index, attempt->now_ns);
         attempt->destination = rules_destination(attempt->rules, attempt->index);
         attempt->name = rules_text(attempt->rules, attempt->destination->name);

@@ -19,6 +19,8 @@ struct attempt {
     struct sockaddr_storage addr; /* as the kernel is to get it */
     socklen_t length;
     const struct rules *rules;
+    struct rules_copy *copy; /* pinned, which holds them; NULL: none */
+    uint64_t chaos_wall_ns;  /* host_chaos_wall_ns() */
     const struct rule_destination *destination;
     uint32_t index; /* of the destination in the rules */
     const char *name;

@@ -43,7 +43,8 @@ static struct conn *open_record(const struct seg_entry *entry, const struct slot
     conn->row = conn->is_target && held->parent < SEG_ROWS ? held->parent : atomic_load(&entry->row);
     conn->endpoint = endpoint < SEG_ROWS ? endpoint : conn->row;
     conn->is_unix = seg_row(&host.segment, conn->endpoint)->family == AF_UNIX;
-    conn->conf = conf;
+    conn->own = *conf;
+    conn->conf = &conn->own;
     conn->held[SLOT_CONNECTION] =
         (struct held){.segment = &host.segment, .row = atomic_load(&entry->row), .slot = *slot};
     conn->inherited = 1;

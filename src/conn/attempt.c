@@ -369,11 +369,18 @@ int attempt_connect(int fd, const struct sockaddr *addr, socklen_t length)
         return result;
     bool ours = is_ours(&attempt, addr, length);
     if (!ours && attempt.nowhere) { /* a port of the service that no rule names: its packets would go to strangers */
+        copies_unpin(&attempt.copy);
         errno = ECONNREFUSED;
         return -1;
     }
     errno = saved;
-    return ours ? first_connect(&attempt) : real.connect(fd, addr, length);
+    if (!ours) {
+        copies_unpin(&attempt.copy);
+        return real.connect(fd, addr, length);
+    }
+    result = first_connect(&attempt);
+    copies_unpin(&attempt.copy);
+    return result;
 }
 
 /* What an earlier connect left behind does not stand in the way of another one. */
@@ -391,6 +398,24 @@ static bool may_begin(int fd)
     return true;
 }
 
+static enum fastopen fastopen(struct attempt *attempt, struct conn **conn)
+{
+    int saved = errno, fd = attempt->fd;
+    if (attempt->destination->conf.mode == MODE_ENFORCE)
+        return first_connect(attempt) == 0 ? FASTOPEN_CONNECTED : FASTOPEN_FAILED;
+    attempt->cookie = kernel_cookie(fd);
+    attempt->blocking = !kernel_nonblocking(fd);
+    if (admit_ask(attempt) != VERDICT_ADMIT)
+        return FASTOPEN_FOREIGN; /* nothing is refused here */
+    *conn = record_new(attempt);
+    if (*conn)
+        record_begin(*conn, attempt);
+    else
+        admit_give_back(attempt);
+    errno = saved;
+    return *conn ? FASTOPEN_TRACKED : FASTOPEN_FOREIGN;
+}
+
 enum fastopen attempt_fastopen(int fd, const struct sockaddr *addr, socklen_t length, int flags, struct conn **conn)
 {
     struct attempt attempt = {.fd = fd};
@@ -400,21 +425,9 @@ enum fastopen attempt_fastopen(int fd, const struct sockaddr *addr, socklen_t le
     bool ours = !host.inert && plain && !names_resolving() && readable_address(addr, length) &&
                 addr->sa_family != AF_UNSPEC && may_begin(fd) && is_ours(&attempt, addr, length);
     errno = saved;
-    if (!ours)
-        return FASTOPEN_FOREIGN;
-    if (attempt.destination->conf.mode == MODE_ENFORCE)
-        return first_connect(&attempt) == 0 ? FASTOPEN_CONNECTED : FASTOPEN_FAILED;
-    attempt.cookie = kernel_cookie(fd);
-    attempt.blocking = !kernel_nonblocking(fd);
-    if (admit_ask(&attempt) != VERDICT_ADMIT)
-        return FASTOPEN_FOREIGN; /* nothing is refused here */
-    *conn = record_new(&attempt);
-    if (*conn)
-        record_begin(*conn, &attempt);
-    else
-        admit_give_back(&attempt);
-    errno = saved;
-    return *conn ? FASTOPEN_TRACKED : FASTOPEN_FOREIGN;
+    enum fastopen how = ours ? fastopen(&attempt, conn) : FASTOPEN_FOREIGN;
+    copies_unpin(&attempt.copy);
+    return how;
 }
 
 ssize_t attempt_fastopened(struct conn *conn, int fd, ssize_t result)

@@ -63,9 +63,9 @@ struct conn {
     bool is_unix;
     uint32_t row; /* the destination's */
     uint32_t endpoint;
-    bool is_target; /* endpoint is that of a fallback's target */
-    bool relayed;   /* through `via`: that it is connected says nothing of the far side */
-    const struct conf *conf;
+    bool is_target;          /* endpoint is that of a fallback's target */
+    bool relayed;            /* through `via`: that it is connected says nothing of the far side */
+    const struct conf *conf; /* own: a later reload does not concern an open connection */
     bool listens; /* the server may speak first: a wait for its first byte is to be noticed; by record_begin() */
     struct sockaddr_storage asked; /* where the application wanted to go; asked_length 0: it is there */
     uint32_t asked_length;
@@ -86,7 +86,7 @@ struct conn {
     /* A connect call that goes on behind the application's back (conn/pending.h). */
     _Atomic uint32_t has_call; /* 1: call is kept */
     _Atomic uint32_t pending;  /* PENDING_*; who made it BUSY owns call */
-    struct attempt call;
+    struct attempt call;       /* its copy of the rules is pinned by call.copy */
     /* Requests that may be sent again (conn/replay.h). Touched by the thread that writes and reads. */
     uint8_t *replay;      /* REPLAY_BYTES, NULL = none */
     uint32_t replay_used; /* bytes of the current request */
@@ -142,6 +142,7 @@ struct conn {
     _Atomic int32_t epoll_target; /* the descriptor that is registered: one of several of the socket */
     _Atomic uint32_t epoll_events;
     _Atomic uint64_t epoll_data;
+    struct conf own; /* the values by which it was opened; without a text: those are offsets into the rules */
 };
 
 #define FD_CHUNK_BITS 10

@@ -20,6 +20,7 @@
 #include "conn/adopt.h"
 #include "conn/envp.h"
 #include "conn/load.h"
+#include "conn/specs.h"
 #include "real/raw.h"
 #include "segment/publish.h"
 #include "segment/registry.h"
@@ -334,7 +335,7 @@ const struct rules *host_rules(void)
 
 const struct live *host_live(const struct rules *rules)
 {
-    return ((const struct rules_copy *)(const void *)rules - 1)->live;
+    return copies_of(rules)->live;
 }
 
 const struct rules *host_effective(const struct rules *rules, uint32_t *destination, uint64_t now_ns)
@@ -345,6 +346,13 @@ const struct rules *host_effective(const struct rules *rules, uint32_t *destinat
         return rules;
     *destination = (uint32_t)row;
     return live_rules(live);
+}
+
+uint64_t host_chaos_wall_ns(const struct rules *rules, uint32_t destination, uint64_t now_ns)
+{
+    const struct live *live = host_live(rules);
+    int row = live_row(live, destination, now_ns);
+    return row < 0 ? 0 : live_variant(live, (uint32_t)row)->chaos_wall_ns; /* a variant is its own row */
 }
 
 /* By the table, which knows the rows that this copy of the rules has been used for, else by name. */
@@ -377,10 +385,10 @@ _Atomic uint32_t *host_rule_rows(const struct rules *rules)
 }
 
 /* Behind the rows: a pointer to the parsed faults of each destination. The layout of load_refresh(). */
-static _Atomic(struct faults *) *fault_slots(const struct rules *rules)
+static _Atomic(const struct faults *) *fault_slots(const struct rules *rules)
 {
     size_t rows_bytes = (rules->destinations * sizeof(uint32_t) + 15) / 16 * 16;
-    return (_Atomic(struct faults *) *)(uintptr_t)((const uint8_t *)host_rule_rows(rules) + rows_bytes);
+    return (_Atomic(const struct faults *) *)(uintptr_t)((const uint8_t *)host_rule_rows(rules) + rows_bytes);
 }
 
 /* Behind those: a pointer to the maglev table of each destination, then the rows of all endpoints. */
@@ -398,6 +406,11 @@ size_t host_tables_bytes(size_t rules_bytes)
 {
     size_t endpoints_max = rules_bytes / sizeof(struct rule_endpoint);
     return SEG_ROWS * (sizeof(uint32_t) + 2 * sizeof(void *)) + 32 + endpoints_max * sizeof(uint32_t);
+}
+
+_Atomic(uint8_t *) *host_maglev_slot(const struct rules *rules, uint32_t destination)
+{
+    return maglev_slots(rules) + destination;
 }
 
 const uint8_t *host_maglev(const struct rules *rules, uint32_t destination)
@@ -421,28 +434,25 @@ const uint8_t *host_maglev(const struct rules *rules, uint32_t destination)
 
 const struct faults *host_rule_faults(const struct rules *rules, uint32_t destination)
 {
-    const char *spec = rules_text(rules, rules_destination(rules, destination)->conf.chaos);
-    if (!*spec || strcmp(spec, "deny") == 0)
+    const char *text = rules_text(rules, rules_destination(rules, destination)->conf.chaos);
+    if (!*text || strcmp(text, "deny") == 0)
         return NULL;
-    _Atomic(struct faults *) *slot = fault_slots(rules) + destination;
-    struct faults *faults = atomic_load_explicit(slot, memory_order_acquire);
-    if (faults)
-        return faults;
-    char error[128];
-    struct faults *fresh = raw_mmap(NULL, sizeof *fresh, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (!fresh || !chaos_parse(spec, fresh, error, sizeof error))
-        return NULL;
-    /* Two threads at once: one page stays behind, once. */
-    atomic_store_explicit(slot, fresh, memory_order_release);
-    return fresh;
+    _Atomic(const struct faults *) *slot = fault_slots(rules) + destination;
+    const struct faults *faults = atomic_load_explicit(slot, memory_order_acquire);
+    if (!faults) {
+        faults = specs_find(text);
+        atomic_store_explicit(slot, faults, memory_order_release);
+    }
+    return faults;
 }
 
 /* The header keeps wall time, which a reader can print. */
-uint64_t host_rules_began_ns(void)
+uint64_t host_rules_began_ns(uint64_t wall_ns)
 {
-    uint64_t now_ns = clock_now_ns(), wall_ns = clock_wall_ns();
+    uint64_t now_ns = clock_now_ns(), now_wall_ns = clock_wall_ns();
     uint64_t loaded_ns = atomic_load_explicit(&seg_header(&host.segment)->loaded_wall_ns, memory_order_relaxed);
-    uint64_t age_ns = wall_ns > loaded_ns ? wall_ns - loaded_ns : 0;
+    uint64_t began_ns = wall_ns ? wall_ns : loaded_ns;
+    uint64_t age_ns = now_wall_ns > began_ns ? now_wall_ns - began_ns : 0;
     return now_ns > age_ns ? now_ns - age_ns : 0;
 }
 

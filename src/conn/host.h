@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config/live.h"
+#include "conn/copies.h"
 #include "policy/fault.h"
 #include "segment/segment.h"
 
@@ -37,13 +37,6 @@ struct host_turn {
     _Atomic uint64_t since_ns;
 };
 
-/* What stands before each private copy of the rules. */
-struct rules_copy {
-    _Alignas(LIVE_ALIGNMENT) const struct live *live; /* what is laid over them, in the same mapping; NULL = nothing */
-    size_t bytes;                                     /* of the mapping */
-};
-_Static_assert(sizeof(struct rules_copy) % LIVE_ALIGNMENT == 0, "the rules behind it are aligned");
-
 struct host {
     /* Settings: written by the constructor only. */
     bool inert;        /* AT_SECURE, RESIL_DISABLE=all: nothing is ever tracked */
@@ -59,7 +52,7 @@ struct host {
     _Atomic uint32_t attach_state; /* enum attach_state */
     struct host_turn attaching;
     struct segment segment;
-    _Atomic(const struct rules *) rules; /* private copy, never freed: connections point into it; NULL = none */
+    _Atomic(const struct rules *) rules; /* private copy (conn/copies.h); NULL = none */
     _Atomic uint64_t rules_generation;   /* of the copy */
     struct host_turn refreshing;
     _Atomic uint32_t
@@ -92,6 +85,9 @@ const struct live *host_live(const struct rules *rules);
  * index in them: others than those given while somebody has set a value of it (resctl set). */
 const struct rules *host_effective(const struct rules *rules, uint32_t *destination, uint64_t now_ns);
 
+/* host_chaos_wall_ns(rules, destination, now_ns): of the same: when its faults were set, 0 = they are the file's. */
+uint64_t host_chaos_wall_ns(const struct rules *rules, uint32_t destination, uint64_t now_ns);
+
 /* host_current_conf(row, conf): what the destination at that row is told now; conf, of its rules at some time before,
  * when there is nothing newer. For what follows the rules while a connection is open: the size of its bulkhead. */
 const struct conf *host_current_conf(uint32_t row, const struct conf *conf);
@@ -106,13 +102,17 @@ _Atomic uint32_t *host_endpoint_rows(const struct rules *rules, const struct rul
  * that meets balance = maglev has one. NULL without a primary endpoint, or without memory. */
 const uint8_t *host_maglev(const struct rules *rules, uint32_t destination);
 
+/* Where its pointer stands. */
+_Atomic(uint8_t *) *host_maglev_slot(const struct rules *rules, uint32_t destination);
+
 /* The bytes behind a copy of that many bytes of rules that these tables take. */
 size_t host_tables_bytes(size_t rules_bytes);
 
-/* The faults of a destination's `chaos =`, parsed at the first use; NULL when it has none. host_rules_began_ns(): when
- * the rules were loaded. */
+/* The faults of a destination's `chaos =`, parsed at the first use; NULL when it has none. A text is
+ * parsed once in the life of the process, so that its counts (count=) go on when the rules are published anew.
+ * host_rules_began_ns(wall_ns): when they began: what host_chaos_wall_ns() said, 0 = when the rules were loaded. */
 const struct faults *host_rule_faults(const struct rules *rules, uint32_t destination);
-uint64_t host_rules_began_ns(void);
+uint64_t host_rules_began_ns(uint64_t wall_ns);
 
 /* host_off(): the operator's kill switch. Any time. */
 bool host_off(void);

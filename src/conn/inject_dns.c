@@ -73,8 +73,14 @@ static enum inject_lookup look_up(const char *name, int port)
     const struct rules *rules = host_rules();
     int index = rules ? find_destination(rules, name, port) : -1;
     const char *destination = ADMIT_UNMATCHED, *spec = "";
+    uint64_t chaos_wall_ns = 0;
     if (index >= 0) {
-        const struct rule_destination *rule = rules_destination(rules, (uint32_t)index);
+        uint32_t effective = (uint32_t)index;
+        uint64_t now_ns = clock_now_ns();
+        chaos_wall_ns = host_chaos_wall_ns(rules, effective, now_ns);
+        rules = host_effective(rules, &effective, now_ns);
+        index = (int)effective;
+        const struct rule_destination *rule = rules_destination(rules, effective);
         destination = rules_text(rules, rule->name);
         spec = rules_text(rules, rule->conf.chaos);
         if (rule->conf.mode == MODE_OFF || strcmp(spec, "deny") == 0)
@@ -94,7 +100,8 @@ static enum inject_lookup look_up(const char *name, int port)
     if (own)
         what = carry_out(own, inject_draw_lookup(&call, INJECT_OWN, own, host.chaos_began_ns), &delay_ns);
     if (what == LOOKUP_REAL && delay_ns == 0 && ruled)
-        what = carry_out(ruled, inject_draw_lookup(&call, INJECT_RULES, ruled, host_rules_began_ns()), &delay_ns);
+        what = carry_out(ruled, inject_draw_lookup(&call, INJECT_RULES, ruled, host_rules_began_ns(chaos_wall_ns)),
+                         &delay_ns);
     if (what != LOOKUP_REAL || delay_ns > 0)
         seg_count(seg_row(&host.segment, call.row), COUNTER_chaos_injected, 1);
     if (delay_ns > 0)

@@ -167,7 +167,7 @@ void load_refresh(void)
     if (copy) {
         if (atomic_load(&host.rules) || (copy->live && copy->live->variants))
             atomic_store(&host.rules_move, 1);
-        atomic_store_explicit(&host.rules, (const struct rules *)(const void *)(copy + 1), memory_order_release);
+        copies_replace(copy);
         atomic_store_explicit(&host.rules_generation, generation, memory_order_release);
     } else if (publish_size(&host.segment) != 0) {
         atomic_fetch_add(&seg_header(&host.segment)->doubts, 1);

@@ -45,7 +45,10 @@ bool pending_is_busy(const struct conn *conn)
 
 void pending_keep(struct conn *conn, const struct attempt *attempt)
 {
+    struct rules_copy *pin = copies_share(attempt->copy);
+    copies_unpin(&conn->call.copy);
     conn->call = *attempt;
+    conn->call.copy = pin;
     memset(conn->call.held, 0, sizeof conn->call.held); /* the record has them */
     if (!atomic_exchange(&conn->has_call, 1))
         atomic_fetch_add(&pending_calls, 1);
@@ -60,6 +63,7 @@ void pending_forget(struct conn *conn)
     if (conn->call.has_admission)
         admit_settle(&conn->call);
     conn->outer = 0;
+    copies_unpin(&conn->call.copy);
     atomic_store(&conn->pending, PENDING_NONE);
 }
 

@@ -30,7 +30,7 @@ static void draw_faults(struct conn *conn, const struct attempt *attempt)
     bool own = *spec && !conn->struck && !attempt->target;
     const struct faults *faults = own ? host_rule_faults(attempt->rules, attempt->index) : NULL;
     if (faults)
-        inject_draw(conn, INJECT_RULES, faults, attempt->name, host_rules_began_ns());
+        inject_draw(conn, INJECT_RULES, faults, attempt->name, host_rules_began_ns(attempt->chaos_wall_ns));
 }
 
 void record_draw(struct conn *conn, const struct attempt *attempt)
@@ -62,7 +62,8 @@ struct conn *record_new(const struct attempt *attempt)
     keep_asked(conn, attempt);
     conn->row = attempt->row;
     conn->endpoint = attempt->endpoint;
-    conn->conf = &attempt->destination->conf;
+    conn->own = attempt->destination->conf;
+    conn->conf = &conn->own;
     judge_start(conn);
     replay_start(conn, attempt);
     atomic_store(&conn->blocking, attempt->blocking);

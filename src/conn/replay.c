@@ -31,6 +31,7 @@ void replay_start(struct conn *conn, const struct attempt *attempt)
         (host.disabled & DISABLE_RETRY))
         return;
     conn->call = *attempt;
+    conn->call.copy = copies_share(attempt->copy);
     memset(conn->call.held, 0, sizeof conn->call.held);
     conn->call.next_target = attempt->destination->fallbacks + 1; /* to where the connection is, and nowhere else */
     conn->call.end_ns = 0;                                        /* timeout.total was the connect's */

@@ -116,6 +116,7 @@ void conn_recycle(struct conn *conn)
     uint64_t head = atomic_load(&pool_free);
     atomic_fetch_add(&conn->generation, 1);
     atomic_store(&conn->deadline_ns, 0);
+    copies_unpin(&conn->call.copy);
     if (conn_is_new((enum conn_state)atomic_exchange(&conn->state, CONN_FREE)) && conn->listens)
         atomic_fetch_sub(&conn_curious, 1);
     if (atomic_exchange(&conn->parked_ns, 0) != 0)
