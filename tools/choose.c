@@ -121,21 +121,32 @@ static int of_process(int64_t pid, char *out, size_t size)
     return code;
 }
 
+bool choose_given(const struct choice *choice)
+{
+    return choice->segment || choice->config || choice->pid >= 0 || choice->uid >= 0 ||
+           set_or_null(getenv("RESIL_SEGMENT")) || set_or_null(getenv("RESIL_CONFIG")) ||
+           set_or_null(getenv("RESIL_RULES"));
+}
+
 int choose_path(const struct choice *choice, char *out, size_t size)
 {
-    if ((choice->segment != NULL) + (choice->pid >= 0) + (choice->uid >= 0) > 1) {
-        complain("only one of --segment, --pid and --uid can be given");
+    if ((choice->segment != NULL) + (choice->pid >= 0) + (choice->uid >= 0 || choice->config) > 1) {
+        complain("only one of --segment, --pid and --uid can be given; --config goes with --uid alone");
         return RESCTL_USAGE;
     }
     if (choice->segment)
         return from_settings(choice->segment, NULL, NULL, 0, out, size);
     if (choice->pid >= 0)
         return of_process(choice->pid, out, size);
-    if (choice->uid >= 0)
-        return from_settings(NULL, NULL, NULL, (uint32_t)choice->uid, out, size);
     char directory[PATH_MAX], config[2 * PATH_MAX];
     if (!getcwd(directory, sizeof directory))
         directory[0] = '\0';
+    if (choice->config)
+        return from_settings(NULL, absolute(choice->config, directory, config, sizeof config),
+                             set_or_null(getenv("RESIL_RULES")), choice->uid >= 0 ? (uint32_t)choice->uid : geteuid(),
+                             out, size);
+    if (choice->uid >= 0)
+        return from_settings(NULL, NULL, NULL, (uint32_t)choice->uid, out, size);
     return from_settings(set_or_null(getenv("RESIL_SEGMENT")),
                          absolute(set_or_null(getenv("RESIL_CONFIG")), directory, config, sizeof config),
                          set_or_null(getenv("RESIL_RULES")), geteuid(), out, size);

@@ -12,17 +12,22 @@
 
 struct choice {
     const char *segment;
-    int64_t pid, uid; /* -1: not given */
+    const char *config; /* NULL: as the environment says */
+    int64_t pid, uid;   /* -1: not given */
 };
 
-#define CHOICE_NONE ((struct choice){.segment = NULL, .pid = -1, .uid = -1})
+#define CHOICE_NONE ((struct choice){.segment = NULL, .config = NULL, .pid = -1, .uid = -1})
 
-/* The three rows of a subcommand's option table. */
+/* choose_given(choice): whether the user named a segment, by an option or by the environment. */
+bool choose_given(const struct choice *choice);
+
+/* The four rows of a subcommand's option table. */
 /* clang-format off */
 #define CHOICE_OPTIONS(choice)                                                          \
     {"segment", 's', OPTION_TEXT, &(choice).segment, "PATH", "the segment with this path"}, \
     {"pid", 'p', OPTION_NUMBER, &(choice).pid, "PID", "the segment of this process"},       \
-    {"uid", 'u', OPTION_NUMBER, &(choice).uid, "UID", "the plain segment of this user"}
+    {"uid", 'u', OPTION_NUMBER, &(choice).uid, "UID", "the plain segment of this user"},    \
+    {"config", 'c', OPTION_TEXT, &(choice).config, "FILE", "the segment of programs that were started with this file"}
 /* clang-format on */
 
 /* choose_path(choice, out, size): RESCTL_OK, or an exit code after a complaint. */

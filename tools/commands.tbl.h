@@ -6,7 +6,7 @@
  */
 COMMAND("run", command_run, "[-c FILE] [--rules TEXT] [--chaos SPEC] [--observe] [--strict] -- CMD [ARGS...]",
         "run CMD with libresil preloaded; says loudly when CMD cannot be reached")
-COMMAND("status", command_status, "[DEST] [--json] [SEGMENT]",
+COMMAND("status", command_status, "[DEST] [--all] [--json] [SEGMENT]",
         "show every destination and endpoint: state, connections, counters, latency")
 COMMAND("top", command_top, "[--interval D] [--sort COLUMN] [--filter TEXT] [--batch [-n N]] [--once] [--json] [SEGMENT]",
         "watch destinations, endpoints and connections live, and act on them")
@@ -51,7 +51,7 @@ COMMAND("off", command_off, "[--all] [--for D] [SEGMENT]",
 COMMAND("on", command_on, "[--all] [SEGMENT]", "end what `off' began")
 COMMAND("reload", command_reload, "[FILE] [--rules TEXT] [--json] [SEGMENT]",
         "load the configuration anew into a segment that programs use; a bad file changes nothing")
-COMMAND("gc", command_gc, "[--remove] [--json] [SEGMENT]",
+COMMAND("gc", command_gc, "[--remove] [--all] [--json] [SEGMENT]",
         "take back what dead processes left in the segment; with --remove, delete a segment that nobody uses")
 COMMAND("agent", command_agent, "[-c FILE] [--listen ADDR]... [--host NAME]... [SEGMENT]",
         "stay and do what no application's call can: discover endpoints, check health, answer HTTP, run event commands")

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "choose.h"
@@ -11,6 +12,7 @@
 #include "liveness.h"
 #include "print.h"
 #include "remove.h"
+#include "segments.h"
 #include "base/clock.h"
 #include "segment/events.h"
 #include "segment/ledger.h"
@@ -120,28 +122,58 @@ static int collect(const struct segment *segment, bool remove, bool as_json)
     return code == RESCTL_OK ? written : code;
 }
 
+struct gc {
+    bool remove, as_json;
+};
+
+static int collect_path(const struct gc *gc, const char *path)
+{
+    struct segment segment;
+    enum segment_result result = segment_open(&segment, path, true);
+    if (result == SEGMENT_STALE)
+        return collect_stale(&segment, gc->remove, gc->as_json);
+    if (result != SEGMENT_OK)
+        return choose_complain(&segment, result);
+    int code = collect(&segment, gc->remove, gc->as_json);
+    munmap(segment.base, (size_t)segment.bytes);
+    return code;
+}
+
+/* One that cannot be read is said, and does not keep the others from being looked at. */
+static int collect_each(void *context, const char *path, uint32_t uid)
+{
+    struct segment segment;
+    if (!segments_may_read(uid))
+        return RESCTL_OK;
+    enum segment_result result = segment_open(&segment, path, false);
+    if (result == SEGMENT_OK)
+        munmap(segment.base, (size_t)segment.bytes);
+    if (result == SEGMENT_OK || result == SEGMENT_STALE)
+        return collect_path(context, path);
+    complain("%s", segment.error);
+    return RESCTL_SEGMENT;
+}
+
 int command_gc(const struct command *self, int argc, char **argv)
 {
     struct choice choice = CHOICE_NONE;
-    bool remove = false, as_json = false;
+    struct gc gc = {.remove = false};
+    bool all = false;
     const struct option_row rows[] = {
-        {"remove", 0, OPTION_FLAG, &remove, NULL, "delete the segment and its semaphores if no process lives in it"},
-        {"json", 'j', OPTION_FLAG, &as_json, NULL, "the counts as a JSON object"},
+        {"remove", 0, OPTION_FLAG, &gc.remove, NULL, "delete the segment and its semaphores if no process lives in it"},
+        {"json", 'j', OPTION_FLAG, &gc.as_json, NULL, "the counts as a JSON object"},
+        {"all", 'a', OPTION_FLAG, &all, NULL, "every segment in /dev/shm that this user may write"},
         CHOICE_OPTIONS(choice),
         {.name = NULL}};
     const struct options options = {.command = self, .rows = rows};
     struct operands operands;
-    struct segment segment;
     char path[SEGMENT_PATH];
     int code;
     if (!options_read(&options, argc, argv, &operands, &code))
         return code;
+    if (all)
+        return segments_each(collect_each, &gc);
     if ((code = choose_path(&choice, path, sizeof path)) != RESCTL_OK)
         return code;
-    enum segment_result result = segment_open(&segment, path, true);
-    if (result == SEGMENT_STALE)
-        return collect_stale(&segment, remove, as_json);
-    if (result != SEGMENT_OK)
-        return choose_complain(&segment, result);
-    return collect(&segment, remove, as_json);
+    return collect_path(&gc, path);
 }

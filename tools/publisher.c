@@ -416,7 +416,8 @@ enum publisher_result publisher_change(const struct publisher *publisher, const 
         return end(&session, PUBLISHER_BAD);
     publish(&session, bytes, true);
     for (uint32_t i = 0; i < count; i++)
-        tell_change(&session, &change[i]);
+        if (change[i].source == LIVE_SET) /* discovery tells of itself */
+            tell_change(&session, &change[i]);
     return end(&session, PUBLISHER_OK);
 }
 

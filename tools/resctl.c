@@ -14,11 +14,12 @@ static void print_usage(FILE *out)
     fprintf(out, "usage: resctl COMMAND [OPTIONS]\n\n");
     for (size_t i = 0; i < commands_count; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fprintf(out, "\nSEGMENT, where a command takes it, is one of --segment PATH, --pid PID, --uid UID; without it\n"
-                 "$RESIL_SEGMENT, else your own of $RESIL_CONFIG and $RESIL_RULES, as the programs have them.\n"
-                 "`resctl COMMAND --help' tells more of each command.\n"
-                 "Exit codes: 0 ok, 1 the answer is no, 2 usage or bad value, 3 no segment or one of another version,\n"
-                 "4 system error.\n");
+    fprintf(out,
+            "\nSEGMENT, where a command takes it, is one of --segment PATH, --pid PID, --uid UID, -c FILE; without it\n"
+            "$RESIL_SEGMENT, else your own of $RESIL_CONFIG and $RESIL_RULES, as the programs have them.\n"
+            "`resctl COMMAND --help' tells more of each command.\n"
+            "Exit codes: 0 ok, 1 the answer is no, 2 usage or bad value, 3 no segment or one of another version,\n"
+            "4 system error.\n");
 }
 
 static int unknown(const char *name)

@@ -12,6 +12,13 @@ void status_json(const struct view *view, const struct view_destination *only);
 void status_write_json(const struct view *view, const struct view_destination *only, FILE *out);
 void status_table(const struct view *view, const struct view_destination *only);
 
+/* The same of several segments at once, with the name of whose each is; name NULL: every destination. */
+void status_tables(struct view *const *views, const char *const *users, size_t count, const char *name);
+void status_jsons(struct view *const *views, const char *const *users, size_t count, const char *name);
+
+/* status_all(name, as_json): of every segment that this user may read; an exit code. */
+int status_all(const char *name, bool as_json);
+
 /* status_unknown(view, name): complains that there is no such destination, with the nearest name; the exit code. */
 int status_unknown(const struct view *view, const char *name);
 

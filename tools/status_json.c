@@ -189,6 +189,19 @@ static void write_unmatched(struct json *json, const struct view *view)
     json_close(json);
 }
 
+static void write_view(struct json *json, const struct view *view, const struct view_destination *only)
+{
+    write_segment(json, view);
+    json_array(json, "destinations");
+    for (uint32_t i = 0; i < view->destinations; i++) {
+        const struct view_destination *destination = &view->destination[i];
+        for (uint32_t r = 0; (!only || only == destination) && r < destination->rows; r++)
+            write_row(json, view, destination, &destination->row[r]);
+    }
+    json_close(json);
+    write_unmatched(json, view);
+}
+
 void status_json(const struct view *view, const struct view_destination *only)
 {
     status_write_json(view, only, stdout);
@@ -198,14 +211,21 @@ void status_write_json(const struct view *view, const struct view_destination *o
 {
     struct json json = {.out = out};
     json_object(&json, NULL);
-    write_segment(&json, view);
-    json_array(&json, "destinations");
-    for (uint32_t i = 0; i < view->destinations; i++) {
-        const struct view_destination *destination = &view->destination[i];
-        for (uint32_t r = 0; (!only || only == destination) && r < destination->rows; r++)
-            write_row(&json, view, destination, &destination->row[r]);
+    write_view(&json, view, only);
+    json_close(&json);
+}
+
+void status_jsons(struct view *const *views, const char *const *users, size_t count, const char *name)
+{
+    struct json json = {.out = stdout};
+    json_object(&json, NULL);
+    json_array(&json, "segments");
+    for (size_t i = 0; i < count; i++) {
+        json_object(&json, NULL);
+        json_text(&json, "user", users[i]);
+        write_view(&json, views[i], name ? view_find(views[i], name) : NULL);
+        json_close(&json);
     }
     json_close(&json);
-    write_unmatched(&json, view);
     json_close(&json);
 }

@@ -105,7 +105,7 @@ static void print_values(const struct view *view)
 {
     uint32_t index = 0;
     for (const struct live_override *row; (row = overrides_next(view, -1, &index));) {
-        printf("set        ");
+        printf("%-10s ", row->source == LIVE_SET ? "set" : "discovered");
         overrides_print(view, row);
         putchar('\n');
     }
@@ -222,6 +222,40 @@ static void add_row(struct table *table, const struct view *view, const struct v
                                            : format_rough(next, row->next_attempt_ms * 1000));
 }
 
+/* The rows of a view; user NULL: without the columns that tell whose it is. */
+static void add_rows(struct table *table, const struct view *view, const struct view_destination *only, bool checked,
+                     const char *user)
+{
+    const char *slash = strrchr(view->segment->path, '/');
+    for (uint32_t i = 0; i < view->destinations; i++) {
+        const struct view_destination *destination = &view->destination[i];
+        for (uint32_t r = 0; (!only || only == destination) && r < destination->rows; r++) {
+            if (user)
+                table_cell(table, "%s", user);
+            if (user)
+                table_cell(table, "%s", slash ? slash + 1 : view->segment->path);
+            add_row(table, view, destination, &destination->row[r]);
+            if (checked)
+                add_health(table, &destination->row[r].health);
+        }
+    }
+}
+
+#define TITLES                                                                                                         \
+    "DESTINATION", "ENDPOINT", "STATE", "REASON", "MODE", ">CONN/LIMIT", ">OK", ">FAILED", ">REJECTED", ">P50",        \
+        ">P99", ">NEXT", "HEALTH"
+
+void status_tables(struct view *const *views, const char *const *users, size_t count, const char *name)
+{
+    static const char *const titles[] = {"USER", "SEGMENT", TITLES};
+    struct table table = {.titles = titles, .columns = sizeof titles / sizeof titles[0]};
+    for (size_t i = 0; i < count; i++)
+        print_header(views[i]);
+    for (size_t i = 0; i < count; i++)
+        add_rows(&table, views[i], name ? view_find(views[i], name) : NULL, true, users[i]);
+    table_print(&table);
+}
+
 static void print_unmatched(const struct view *view)
 {
     static const char *const titles[] = {"UNMATCHED ADDRESS", ">CONNECTS"};
@@ -238,19 +272,11 @@ static void print_unmatched(const struct view *view)
 
 void status_table(const struct view *view, const struct view_destination *only)
 {
-    static const char *const titles[] = {"DESTINATION", "ENDPOINT",  "STATE", "REASON", "MODE",  ">CONN/LIMIT", ">OK",
-                                         ">FAILED",     ">REJECTED", ">P50",  ">P99",   ">NEXT", "HEALTH"};
+    static const char *const titles[] = {TITLES};
     bool checked = any_health(view); /* whoever checks nothing has no column for it */
     struct table table = {.titles = titles, .columns = sizeof titles / sizeof titles[0] - !checked};
     print_header(view);
-    for (uint32_t i = 0; i < view->destinations; i++) {
-        const struct view_destination *destination = &view->destination[i];
-        for (uint32_t r = 0; (!only || only == destination) && r < destination->rows; r++) {
-            add_row(&table, view, destination, &destination->row[r]);
-            if (checked)
-                add_health(&table, &destination->row[r].health);
-        }
-    }
+    add_rows(&table, view, only, checked, NULL);
     table_print(&table);
     if (!only)
         print_unmatched(view);
