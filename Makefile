@@ -10,6 +10,7 @@
 #   make replay       every input of tests/fuzz/corpus through its harness, once
 #   make bench        what a call costs, as ratios and instruction counts
 #   make build32      build/32: the library for 32-bit programs (i686-linux-gnu-gcc, or gcc -m32)
+#   make man          build/man: resctl.1, resil.conf.5, libresil.7, and completion for bash and zsh
 #   make install      PREFIX=/usr/local DESTDIR=; with what build32 made, if it did
 #   make clean
 #
@@ -45,13 +46,15 @@ COMMON_DIRS := src/real src/base src/segment src/policy src/config
 COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(addsuffix /*.c,$(COMMON_DIRS))))
 LIB := $(COMMON) $(patsubst %.c,$(B)/%.o,$(wildcard src/conn/*.c src/hooks/*.c))
 TOOL := $(COMMON) $(patsubst %.c,$(B)/%.o,$(wildcard tools/*.c tools/agent/*.c))
+PAGES := $(addprefix $(B)/man/,resctl.1 resil.conf.5 libresil.7)
+MANUAL := $(filter-out $(B)/tools/resctl.o,$(TOOL)) $(patsubst %.c,$(B)/%.o,$(wildcard tools/manual/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 LINK_LIB := -shared -Wl,-z,defs,-z,noexecstack,-z,relro,-z,now,-z,initfirst,--version-script=$(B)/libresil.map,-soname,libresil.so
 # Where dlsym stands in a libc before 2.34 (src/real/dynamic.h).
 LIBDL := -Wl,--push-state,--no-as-needed -l:libdl.so.2 -Wl,--pop-state
 LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now
 
-.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay bench install clean help FORCE
+.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay bench man install clean help FORCE
 all: $(B)/libresil.so $(B)/resctl
 
 build32:
@@ -65,6 +68,21 @@ $(B)/libresil.so: $(LIB) $(B)/libresil.map
 $(B)/resctl: $(TOOL)
 	$(SAY) "  LD  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_TOOL) -o $@.new $(TOOL) $(LIBDL) && mv $@.new $@
+
+# The manual pages, written from the tables by a program of ours.
+man: $(PAGES) $(B)/man/resctl.bash $(B)/man/_resctl
+
+$(B)/man/resctl.bash $(B)/man/_resctl: $(B)/resctl
+	@mkdir -p $(@D)
+	$(Q)$(B)/resctl completion $(if $(filter %.bash,$@),bash,zsh) >$@.new && mv $@.new $@
+
+$(B)/manual: $(MANUAL)
+	$(SAY) "  LD  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_TOOL) -o $@.new $(MANUAL) $(LIBDL) && mv $@.new $@
+
+$(PAGES): $(B)/manual
+	@mkdir -p $(@D)
+	$(Q)$(B)/manual $(@F) >$@.new && mv $@.new $@
 
 # The anonymous version node lists the rows of the symbols table, as the machine has them, and nothing else.
 $(B)/libresil.map: src/tables/symbols.tbl.h src/tables/time64.tbl.h
@@ -85,7 +103,7 @@ $(B)/flags: FORCE
 
 $(B)/tools/agent/page.o: tools/agent/page.html
 
--include $(LIB:.o=.d) $(TOOL:.o=.d) $(UNIT:=.d)
+-include $(LIB:.o=.d) $(MANUAL:.o=.d) $(TOOL:.o=.d) $(UNIT:=.d)
 
 # The pure rooms, tested in one program for each file of tests/unit.
 $(B)/unit/%: tests/unit/%.c $(COMMON) $(B)/flags
@@ -104,7 +122,7 @@ PYTHON := /usr/bin/python3
 PYTEST_ARGS ?=
 check:
 	$(Q)sh tests/setup
-	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all unit
+	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all unit man
 	$(Q)$(PYTHON) -m pytest -q -p no:cacheprovider tests $(PYTEST_ARGS)
 
 lint: all
@@ -141,11 +159,15 @@ fuzz:
 bench: all
 	$(Q)$(PYTHON) tests/bench.py
 
-install: all
+install: all man
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/share/resil/examples
 	install -m 755 $(B)/resctl $(DESTDIR)$(PREFIX)/bin/resctl
 	install -m 644 $(B)/libresil.so $(DESTDIR)$(LIBDIR)/libresil.so
 	$(if $(wildcard $(B)/32/libresil.so),install -D -m 644 $(B)/32/libresil.so $(DESTDIR)$(LIBDIR32)/libresil.so)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 7)
+	for page in $(PAGES); do install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit 1; done
+	install -D -m 644 $(B)/man/resctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/resctl
+	install -D -m 644 $(B)/man/_resctl $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_resctl
 	install -m 644 config/resil.conf $(DESTDIR)$(PREFIX)/share/resil/resil.conf
 	install -m 644 config/examples/*.conf config/examples/*.stunnel $(DESTDIR)$(PREFIX)/share/resil/examples/
 	install -d $(DESTDIR)$(PREFIX)/share/resil/examples/chaos
