@@ -170,6 +170,7 @@ install: all man
 	install -D -m 644 $(B)/man/_resctl $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_resctl
 	install -m 644 config/resil.conf $(DESTDIR)$(PREFIX)/share/resil/resil.conf
 	install -m 644 config/examples/*.conf config/examples/*.stunnel $(DESTDIR)$(PREFIX)/share/resil/examples/
+	cp -R config/prometheus config/grafana config/systemd config/kubernetes config/docker $(DESTDIR)$(PREFIX)/share/resil/
 	install -d $(DESTDIR)$(PREFIX)/share/resil/examples/chaos
 	install -m 644 config/examples/chaos/* $(DESTDIR)$(PREFIX)/share/resil/examples/chaos/
 
