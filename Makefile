@@ -12,6 +12,7 @@
 #   make build32      build/32: the library for 32-bit programs (i686-linux-gnu-gcc, or gcc -m32)
 #   make man          build/man: resctl.1, resil.conf.5, libresil.7, and completion for bash and zsh
 #   make install      PREFIX=/usr/local DESTDIR=; with what build32 made, if it did
+#   make deb          build/deb: Debian packages; with what build32 made, if it did
 #   make clean
 #
 # Variables: CC CC32 CFLAGS LDFLAGS PREFIX DESTDIR LIBDIR LIBDIR32, V=1 for whole commands.
@@ -54,7 +55,7 @@ LINK_LIB := -shared -Wl,-z,defs,-z,noexecstack,-z,relro,-z,now,-z,initfirst,--ve
 LIBDL := -Wl,--push-state,--no-as-needed -l:libdl.so.2 -Wl,--pop-state
 LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now
 
-.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay bench man install clean help FORCE
+.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay bench man install deb clean help FORCE
 all: $(B)/libresil.so $(B)/resctl
 
 build32:
@@ -173,6 +174,12 @@ install: all man
 	cp -R config/prometheus config/grafana config/systemd config/kubernetes config/docker $(DESTDIR)$(PREFIX)/share/resil/
 	install -d $(DESTDIR)$(PREFIX)/share/resil/examples/chaos
 	install -m 644 config/examples/chaos/* $(DESTDIR)$(PREFIX)/share/resil/examples/chaos/
+
+# Debian packages in build/deb: amd64, and the library of i386 where build32 made it.
+deb: all man
+	$(Q)sh config/debian/package $(B) $(B)/deb
+	$(if $(wildcard $(B)/32/libresil.so),$(Q)sh config/debian/package $(B)/32 $(B)/deb)
+	$(Q)! command -v lintian >/dev/null || lintian --allow-root --fail-on error,warning $(B)/deb/*.deb
 
 clean:
 	rm -rf $(B)
