@@ -89,6 +89,17 @@ def test_conns_of_exchanges(resil, hold):
     assert len(connections(resil)) == 3
 
 
+def test_conns_to_a_fallback(resil, hold, dead):
+    resil.config(rules(dead.port, f"fallback = {HOST}:{hold.port}\n"))
+    puppet = resil.puppet(dead.port)
+    assert puppet.do("a = connect()") == puppet.do("b = connect()") == "ok"
+    assert [(one["destination"], one["endpoint"], one["fallback"], one["fd"]) for one in connections(resil)] == [
+        ("backend", f"{HOST}:{hold.port}", True, puppet.get(f"{name}.fileno()")) for name in "ab"]
+    assert f"{HOST}:{hold.port} fallback" in resil.resctl("conns").out.decode()
+    assert [one["connections"] for one in data(resil, "ps")["processes"]] == [2]
+    assert {row["kind_name"] for row in data(resil, "dump")["rows"]} == {"destination", "endpoint", "fallback"}
+
+
 def test_conns_and_ps_of_an_heir(resil, hold):
     """A connection whose maker died is shown as that of the child that still holds it."""
     resil.config(rules(hold.port))

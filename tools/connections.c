@@ -35,6 +35,12 @@ static bool counts_exchanges(const struct seg_row *row)
     return row->kind == ROW_ACCOUNT && row->family == ACCOUNT_OF_EXCHANGES;
 }
 
+/* A row that stands for an address. */
+static bool is_place(const struct seg_row *row)
+{
+    return row->kind == ROW_ENDPOINT || row->kind == ROW_FALLBACK;
+}
+
 static void name_it(const struct segment *segment, const struct seg_row *row, uint32_t endpoint, uint32_t holder,
                     struct connection *out)
 {
@@ -43,9 +49,9 @@ static void name_it(const struct segment *segment, const struct seg_row *row, ui
     const struct seg_process *process = seg_process(segment, owner_index(holder));
     if (destination)
         copy_text(out->destination, sizeof out->destination, destination->name, sizeof destination->name);
-    if (row->kind == ROW_ENDPOINT)
+    if (is_place(row))
         target = row;
-    if (target && target->kind == ROW_ENDPOINT)
+    if (target && is_place(target))
         copy_text(out->endpoint, sizeof out->endpoint, target->label, sizeof target->label);
     copy_text(out->program, sizeof out->program, process->program, sizeof process->program);
     out->holder = owner_index(holder);
@@ -74,6 +80,7 @@ static bool read_entry(const struct segment *segment, struct liveness *liveness,
         .cookie = atomic_load_explicit(&entry->cookie, memory_order_relaxed),
         .age_ns = now_ns > started_ns ? now_ns - started_ns : 0,
         .queued = !held,
+        .is_fallback = row->kind == ROW_FALLBACK,
         .is_exchange = !held && counts_exchanges(row),
         .lent = held && atomic_load_explicit(&entry->lent, memory_order_relaxed) == 1,
         .priority = atomic_load_explicit(&entry->priority, memory_order_relaxed),
@@ -144,8 +151,8 @@ struct connections connections_gather(const struct segment *segment, struct live
         if (!read_entry(segment, liveness, seg_entry(segment, i), now_ns, one))
             continue;
         const struct seg_row *row = seg_row(segment, one->line_row);
-        if (one->queued || row->kind == ROW_DESTINATION)
-            found.count++;
+        if (one->queued || row->kind == ROW_DESTINATION || row->kind == ROW_FALLBACK)
+            found.count++; /* one to a fallback has a slot there, and none of its destination */
         else if (counts_exchanges(row))
             cookies[exchanges++] = one->cookie;
     }

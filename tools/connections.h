@@ -18,6 +18,7 @@ struct connection {
     uint32_t fd;                        /* of who made it */
     uint64_t cookie;                    /* SO_COOKIE */
     uint64_t age_ns;
+    bool is_fallback; /* to a target of the destination's fallback */
     bool queued;      /* else held */
     bool is_exchange; /* queued: an exchange waits, on a connection that is held already */
     bool in_exchange; /* held: an answer is awaited, where bulkhead.unit counts exchanges */

@@ -23,7 +23,7 @@ static void add_row(struct table *table, const struct connection *one)
 {
     char age[DURATION_TEXT], rest[DURATION_TEXT];
     table_cell(table, "%s", one->destination);
-    table_cell(table, "%s", *one->endpoint ? one->endpoint : "-");
+    table_cell(table, "%s%s", *one->endpoint ? one->endpoint : "-", one->is_fallback ? " fallback" : "");
     table_cell(table, "%s%s", state_of(one), one->is_exchange || one->in_exchange ? " (exchange)" : "");
     table_cell(table, "%u", one->pid);
     table_cell(table, "%s", one->program);
@@ -54,6 +54,7 @@ static void write_one(struct json *json, const struct connection *one)
     json_object(json, NULL);
     json_text(json, "destination", one->destination);
     json_text(json, "endpoint", *one->endpoint ? one->endpoint : NULL);
+    json_bool(json, "fallback", one->is_fallback);
     json_text(json, "state", state_of(one));
     json_text(json, "unit", one->is_exchange ? "exchange" : "connection");
     json_bool(json, "in_exchange", one->in_exchange);

@@ -101,7 +101,7 @@ static void dump_breaker(struct json *json, const struct seg_row *row)
 
 static void dump_rows(struct json *json, const struct segment *segment)
 {
-    static const char *const kinds[] = {"free", "destination", "endpoint", "account", "fallback"};
+    static const char *const kinds[] = {"free", "destination", "endpoint", "account", "fallback", "check"};
     json_array(json, "rows");
     for (uint32_t i = 0; i < SEG_ROWS; i++) {
         const struct seg_row *row = seg_row(segment, i);
