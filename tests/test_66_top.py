@@ -108,7 +108,7 @@ def test_errors_and_latencies(resil, hold, dead):
                  "breaker.success_on = connect\n")
     puppet = resil.puppet(hold.port)
     assert puppet.do("a = connect()") == "ok"
-    child = resil.spawn([helper.RESCTL, "top", "--batch", "--json", "-n", "40", "-i", "50ms"], preload=False)
+    child = resil.spawn([helper.RESCTL, "top", "--batch", "--json", "-n", "26", "-i", "40ms"], preload=False)
     first = json.loads(child.stdout.readline())["destinations"][0]
     assert first["error_ratio"] is None and first["latency_ms"]["p50"] is None
     seen = []
@@ -117,7 +117,7 @@ def test_errors_and_latencies(resil, hold, dead):
         seen.append(json.loads(line)["destinations"][0])
     assert child.wait(timeout=10) == 0
     judged = [one for one in seen if one["error_ratio"] is not None]
-    assert len(judged) > 20 and all(0.3 <= one["error_ratio"] <= 0.7 for one in judged[12:]), judged
+    assert len(judged) > 15 and all(0.3 <= one["error_ratio"] <= 0.7 for one in judged[12:]), judged
     assert all(0 < one["latency_ms"]["p50"] <= one["latency_ms"]["p90"] <= one["latency_ms"]["p99"] < 1000 for one in judged[12:])
 
 
@@ -199,6 +199,17 @@ def test_drill_down(resil, busy, top, hold, dead):
     assert any(re.match(rf">{HOST}:{dead.port} +open", line) for line in lines)
     screen.type("\x1b")
     screen.find(">broken")
+
+
+def test_fallbacks_are_marked(resil, top, hold, dead):
+    resil.config(f"[destination backend]\nmatch = {HOST}:{dead.port}\nfallback = {HOST}:{hold.port}\n")
+    puppet = resil.puppet(dead.port)
+    assert puppet.do("a = connect()") == "ok"
+    screen = top(columns=120)
+    screen.find(">backend")
+    screen.type("\r")
+    screen.find(f"{HOST}:{hold.port} fallback")
+    screen.find(f"{puppet.pid} python3")
 
 
 def test_act(resil, busy, top):
@@ -378,7 +389,7 @@ def test_a_frame_is_one_small_write(resil, busy, top):
     screen.feed(0.3)
     del screen.written[:]
     frames = 0
-    while frames < 3:
+    while frames < 2:
         frames += screen.feed(1.0)
     assert max(map(len, screen.written)) < 300 and b"\x1b[2J" not in b"".join(screen.written)
     trace = os.path.join(resil.dir, "trace")

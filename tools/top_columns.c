@@ -56,7 +56,7 @@ static unsigned most_of(const struct top *top, enum column column)
     for (uint32_t i = 0; i < top->items; i++) {
         const struct top_item *item = &top->item[i];
         escape_text(safe, sizeof safe, top->mode == TOP_DETAIL ? item->row->endpoint : item->destination->name);
-        length = strlen(safe);
+        length = strlen(safe) + (item->row->is_fallback ? strlen(" fallback") : 0);
         most = length > most ? length : most;
     }
     return (unsigned)most;
@@ -136,6 +136,8 @@ static void fill(const struct top *top, enum column column, const struct top_ite
     switch (column) {
     case NAME:
         escape_text(out, CELL, top->mode == TOP_DETAIL ? item->row->endpoint : item->destination->name);
+        if (item->row->is_fallback)
+            snprintf(out + strlen(out), CELL - strlen(out), " fallback");
         break;
     case STATE:
         snprintf(out, CELL, "%s", state_names[item->row->state]);
