@@ -4,6 +4,7 @@ names, and stays whole whatever bytes the segment holds."""
 
 import math
 import re
+import struct
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -100,6 +101,36 @@ def test_latencies(resil, nginx):
         assert 0 < pick(found, "resil_response_seconds_sum", destination="payments", endpoint=endpoint) < 2 * shown + 1e-4
     assert pick(found, "resil_bytes_total", destination="payments", endpoint="*", direction="in") > 0
     assert pick(found, "resil_exchanges_total", destination="payments", endpoint="*", result="ok") == 1
+
+
+def bucket_end(index):
+    """src/segment/hist.h, in seconds."""
+    return ((index + 1) if index < 4 else (5 + index % 4) << (index // 4 - 1)) / 1e6
+
+
+def test_every_bucket_counts_once(resil, dead):
+    """The bounds are those of the segment: nothing is counted above its bound, or below."""
+    refuse_thrice(resil, dead.port)
+    resil.remember_semaphores()
+    with open(resil.segment, "r+b") as file:
+        label = file.read().index(f"{HOST}:{dead.port}\0".encode(), ROWS_AT)
+        file.seek(label - 104 + 1552)  # struct seg_row: label, response
+        file.write(struct.pack("=104I", *range(1, 105)))
+    found = scrape(resil)["resil_response_seconds_bucket"]
+    told = {dict(key)["le"]: value for key, value in found.items()
+            if dict(key)["destination"] == "payments" and dict(key)["endpoint"] != "*"}
+    assert len(told) == 38 and told.pop("+Inf") == sum(range(1, 105))
+    for bound, count in told.items():
+        assert count == sum(i + 1 for i in range(104) if bucket_end(i) <= float(bound) * 1.0000001), bound
+
+
+def test_timeouts_are_no_other_failures(resil, black_hole):
+    resil.config(RULES.format(host=HOST, port=black_hole.port) + "[defaults]\ntimeout.connect = 50ms\n")
+    resil.run(BY_NAME["curl"].command(HOST, black_hole.port))
+    found = scrape(resil)
+    results = {result: pick(found, "resil_connects_total", destination="payments", endpoint="*", result=result)
+               for result in ("ok", "timeout", "failed", "local_error")}
+    assert results == {"ok": 0, "timeout": 1, "failed": 0, "local_error": 0}
 
 
 def test_every_counter_is_told(resil, counting):

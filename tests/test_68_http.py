@@ -131,6 +131,8 @@ def test_methods(web):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "BREW"):
             answer = web.get(path, method=method)
             assert (answer.status, answer.getheader("Allow")) == (405, "GET, HEAD"), (path, method)
+    head = web.raw(b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert statuses(head) == [200] and head.endswith(b"\r\n\r\n")
     for path in ("/nothing", "/metrics/", "//metrics", "/..", "/../etc/passwd", "/%2e%2e/", "/api/v1/", "/favicon.ico"):
         assert web.get(path).status == 404, path
     assert web.get("/health/live?verbose=1").status == 200
@@ -283,7 +285,11 @@ def test_events(web, dead):
     stream.close()
     web.resil.run(BY_NAME["curl"].command(HOST, dead.port))
     again = Stream(web, Last_Event_ID=stream.id)
-    assert again.until("rejected")["reason"] == "breaker_open"
+    missed = again.next()
+    while missed["kind"] != "rejected":
+        assert missed["monotonic_ns"] > event["monotonic_ns"], "what was told before"
+        missed = again.next()
+    assert missed["reason"] == "breaker_open"
     again.close()
     none = Stream(web, "?last=0")
     web.resil.resctl("reset", "backend")
@@ -373,6 +379,113 @@ def test_read_only(web):
     names = {before[at + 40:at + 104].split(b"\0")[0] for at in range(0, len(before), 2584)
              if before[at:at + 2584] != after[at:at + 2584]}
     assert names <= {b"job"}
+
+
+# ---- control
+
+TOKEN = "correct-horse-battery-staple"
+
+
+def token_file(resil, text=TOKEN + "\n", mode=0o600):
+    path = resil.file("token", text)
+    os.chmod(path, mode)
+    return path
+
+
+@pytest.fixture
+def steered(resil, agent, dead):
+    web = Web(resil, agent, dead.port, "--allow-control", "--token-file", token_file(resil))
+    yield web
+    assert web.child.poll() is None and web.get("/live").status == 200
+
+
+def post(web, verb, body, **headers):
+    """(status, answer); a header of None is left out."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **headers}
+    connection = http.client.HTTPConnection(HOST, web.port, timeout=10)
+    connection.request("POST", f"/api/v1/{verb}", body if isinstance(body, str) else json.dumps(body),
+                       {name.replace("_", "-"): value for name, value in headers.items() if value is not None})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, json.loads(text) if text.startswith("{") else text
+
+
+def test_control(steered, dead):
+    resil, place = steered.resil, f"{HOST}:{dead.port}"
+    resil.run(BY_NAME["curl"].command(HOST, dead.port))
+    assert resil.row("backend")["state"] == "open"
+    assert post(steered, "reset", {"destination": "backend"}) == (200, {"ok": True, "message": "backend: reset"})
+    assert resil.row("backend")["state"] == "closed"
+    status, answer = post(steered, "drain", {"destination": "backend", "endpoint": place, "for": "1h"})
+    assert (status, answer["ok"]) == (200, True) and resil.row("backend", place)["state"] == "draining"
+    assert post(steered, "ready", {"destination": "backend"})[0] == 200
+    for verb, state in (("force-open", "forced_open"), ("force-closed", "forced_closed")):
+        assert post(steered, verb, {"destination": "backend"})[0] == 200
+        assert resil.row("backend")["state"] == state
+    assert post(steered, "reset", {"destination": "backend"})[0] == 200
+    assert post(steered, "trip", {"destination": "backend", "for": "30s"})[0] == 200
+    assert 29000 <= resil.row("backend")["next_attempt_ms"] <= 30000
+    assert {event["program"] for event in resil.events() if event["kind"] == "reset"} == {"resctl"}
+
+
+@pytest.mark.parametrize("body,status,word", [
+    ({"destination": "bakend"}, 404, "the nearest is backend"), ({"destination": "backend", "for": "5"}, 400, "unit"),
+    ({"destination": "--help"}, 404, "no destination"), ({"destination": "backend", "endpoint": "--remove"}, 404, "endpoint"),
+    ({}, 400, "want"), ({"destination": ""}, 400, "want"), ({"destination": 7}, 400, "want"), ([], 400, "want"),
+    ("", 400, "want"), ('{"destination": "backend"', 400, "want"), ({"destination": "x" * 300}, 400, "want"),
+    ({"destination": "backend", "for": None}, 400, "want"), ({"destination": "a\0b"}, 400, "want"),
+    ({"destination": "x" * 5000}, 413, "understood")])
+def test_control_that_is_wrong(steered, body, status, word):
+    before = steered.resil.status()["destinations"]
+    found, answer = post(steered, "trip", body)
+    assert found == status and word in (answer["message"] if isinstance(answer, dict) else answer), answer
+    assert [row["state"] for row in steered.resil.status()["destinations"]] == [row["state"] for row in before]
+
+
+@pytest.mark.parametrize("headers,status", [
+    ({"Authorization": None}, 401), ({"Authorization": "Bearer wrong-wrong-wrong"}, 401), ({"Authorization": f"Basic {TOKEN}"}, 401),
+    ({"Authorization": f"Bearer {TOKEN}x"}, 401), ({"Authorization": f"Bearer {TOKEN[:-1]}"}, 401), ({"Authorization": "Bearer "}, 401),
+    ({"Content-Type": "text/plain"}, 415), ({"Content-Type": None}, 415), ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403), ({"Origin": "https://localhost"}, 403),
+    ({"Sec-Fetch-Site": "cross-site"}, 403), ({"Sec-Fetch-Site": "same-site"}, 403), ({"Host": "evil.example"}, 403)])
+def test_who_may_not(steered, headers, status):
+    """Without the token nobody, and no page of another origin with it."""
+    assert post(steered, "force-open", {"destination": "backend"}, **headers)[0] == status
+    assert steered.resil.row("backend")["state"] == "closed"
+
+
+def test_who_may(steered):
+    own = f"{HOST}:{steered.port}"
+    assert post(steered, "force-open", {"destination": "backend"}, Origin=f"http://{own}", Sec_Fetch_Site="same-origin",
+                Content_Type="application/json; charset=utf-8")[0] == 200
+    assert steered.get("/api/v1/force-open").status == 405
+
+
+def test_a_reader_cannot_control(web):
+    assert post(web, "force-open", {"destination": "backend"})[0] == 403
+    assert web.resil.row("backend")["state"] == "closed"
+
+
+def test_gone_before_the_answer(steered):
+    """What was asked for is done all the same."""
+    body = json.dumps({"destination": "backend"}).encode()
+    with steered.connect() as client:
+        client.sendall(b"POST /api/v1/force-open HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + TOKEN.encode() +
+                       b"\r\nContent-Type: application/json\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body)
+    wait_until(lambda: steered.resil.row("backend")["state"] == "forced_open")
+
+
+@pytest.mark.parametrize("text,mode,options", [
+    (TOKEN, 0o644, True), ("short\n", 0o600, True), ("", 0o600, True), (f"two {TOKEN}\n", 0o600, True),
+    ("x" * 300, 0o600, True), (TOKEN, 0o600, "--allow-control"), (TOKEN, 0o600, "--token-file"), (None, 0, True)])
+def test_bad_tokens(resil, dead, text, mode, options):
+    resil.config(RULES.format(host=HOST, port=dead.port, dir=resil.dir))
+    path = token_file(resil, text, mode) if text is not None else os.path.join(resil.dir, "missing")
+    chosen = {True: ["--allow-control", "--token-file", path], "--allow-control": ["--allow-control"],
+              "--token-file": ["--token-file", path]}[options]
+    result = resil.resctl("agent", *chosen)
+    assert result.status == 2 and b"token" in result.err and TOKEN.encode() not in result.err, result
 
 
 # ---- the page

@@ -53,7 +53,7 @@ COMMAND("reload", command_reload, "[FILE] [--rules TEXT] [--json] [SEGMENT]",
         "load the configuration anew into a segment that programs use; a bad file changes nothing")
 COMMAND("gc", command_gc, "[--remove] [--all] [--json] [SEGMENT]",
         "take back what dead processes left in the segment; with --remove, delete a segment that nobody uses")
-COMMAND("agent", command_agent, "[-c FILE] [--listen ADDR]... [--host NAME]... [SEGMENT]",
+COMMAND("agent", command_agent, "[-c FILE] [--listen ADDR]... [--host NAME]... [--allow-control --token-file FILE] [SEGMENT]",
         "stay and do what no application's call can: discover endpoints, check health, answer HTTP, run event commands")
 COMMAND("stub", command_stub, "--listen ADDR:PORT [--file FILE] [--status N] [--cache DIR --upstream ADDR:PORT] [--spool DIR]",
         "serve as a fallback: a fixed answer, the last good one, or keep requests for later")

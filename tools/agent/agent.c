@@ -222,6 +222,8 @@ int command_agent(const struct command *self, int argc, char **argv)
         {"config", 'c', OPTION_TEXT, &config, "FILE", "the configuration, as by RESIL_CONFIG"},
         {"listen", 'l', OPTION_LIST, &agent->listen, "ADDR", "answer HTTP at ADDR:PORT, PORT or unix:/PATH"},
         {"host", 'H', OPTION_LIST, &agent->hosts, "NAME", "answer also those who ask for this name"},
+        {"allow-control", 0, OPTION_FLAG, &agent->allow_control, NULL, "let those who know the token move breakers"},
+        {"token-file", 0, OPTION_TEXT, &agent->token_file, "FILE", "the token, for --allow-control"},
         CHOICE_OPTIONS(choice),
         {.name = NULL}};
     const struct options options = {.command = self, .rows = rows};

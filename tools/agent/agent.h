@@ -24,9 +24,11 @@ struct agent {
     struct segment segment;
     char path[SEGMENT_PATH];
     struct option_list listen, hosts; /* as given */
-    uint32_t owner;                   /* in the registry */
-    uint64_t lease;                   /* as lease.h wrote it last, 0: not active */
-    bool active;                      /* between begin() and end() of the parts */
+    bool allow_control;
+    const char *token_file;
+    uint32_t owner;          /* in the registry */
+    uint64_t lease;          /* as lease.h wrote it last, 0: not active */
+    bool active;             /* between begin() and end() of the parts */
     struct rules *rules;     /* a valid copy of what is published, NULL: none; anew before rules() of the parts */
     const struct live *live; /* what is laid over them, in the same memory; NULL: nothing */
     uint64_t generation;     /* of the copy */

@@ -54,7 +54,7 @@ static void drop(struct http_client *client)
 /* Its peer is gone, or late: whoever streams into it is told. */
 static void lose(struct http_client *client)
 {
-    if (client->state == HTTP_STREAMING)
+    if (client->state == HTTP_STREAMING || client->state == HTTP_WAITING)
         client->server->closed(client->server->data, client);
     drop(client);
 }
@@ -184,6 +184,7 @@ bool http_stream(struct http_client *client, const char *type)
         return false;
     }
     client->close_after = true;
+    client->context = NULL;
     set_output(client, &(struct http_answer){.status = 200, .type = type}, true);
     client->state = HTTP_STREAMING;
     if (client->head_only)
@@ -285,6 +286,10 @@ static void serve(struct http_client *client)
             return;
         arm(client, WRITE_NS); /* for the whole answer: not again at each part */
     }
+    if (client->state == HTTP_WAITING) {
+        loop_watch(client->server->loop, &client->io, EPOLLRDHUP);
+        return;
+    }
     bool all = push(client);
     if (client->state == HTTP_STREAMING) {
         loop_disarm(client->server->loop, &client->timer);
@@ -296,6 +301,17 @@ static void serve(struct http_client *client)
         if (client->state == HTTP_READING)
             await_request(client);
     }
+}
+
+void http_answer_later(struct http_client *client)
+{
+    client->context = NULL;
+    client->state = HTTP_WAITING;
+}
+
+void http_go_on(struct http_client *client)
+{
+    serve(client);
 }
 
 /* False: the peer is gone. */
@@ -334,6 +350,8 @@ static void on_ready(void *data, uint32_t events)
     struct http_client *client = data;
     if (client->state == HTTP_STREAMING)
         read_stream(client, events);
+    else if (client->state == HTTP_WAITING)
+        lose(client);
     else if (client->state == HTTP_LINGERING && !discard(client))
         drop(client);
     else if (client->state == HTTP_READING && events & ~(uint32_t)EPOLLOUT && !fill(client))

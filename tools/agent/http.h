@@ -21,7 +21,7 @@ enum { HTTP_CLIENTS = 64, HTTP_STREAMS = 16, HTTP_HOSTS = 16, HTTP_INPUT = HTTP_
 
 struct http_server;
 
-enum http_state { HTTP_FREE, HTTP_READING, HTTP_WRITING, HTTP_STREAMING, HTTP_LINGERING };
+enum http_state { HTTP_FREE, HTTP_READING, HTTP_WRITING, HTTP_STREAMING, HTTP_WAITING, HTTP_LINGERING };
 
 /* One connection. */
 struct http_client {
@@ -36,11 +36,11 @@ struct http_client {
     char *output; /* for free() */
     size_t output_bytes, sent;
     uint64_t since_ns; /* when it last began to wait for a request */
-    void *context;     /* the handler's, while it streams */
+    void *context;     /* the handler's, while it streams: NULL before */
 };
 
-/* A request that is whole; body is its content, ended by NUL. Answers by http_answer() or http_stream() before it
- * returns. */
+/* A request that is whole; body is its content, ended by NUL. Answers by http_answer(), http_refuse() or
+ * http_stream(), or takes it upon itself by http_answer_later(), before it returns. */
 typedef void (*http_handler)(void *data, struct http_client *client, const struct http_request *request,
                              const char *body);
 
@@ -48,7 +48,7 @@ struct http_server {
     struct loop *loop;
     struct loop_io io;
     http_handler handle;
-    void (*closed)(void *data, struct http_client *client); /* a stream was closed by its reader */
+    void (*closed)(void *data, struct http_client *client); /* whom we stream to, or owe an answer, is gone */
     void *data;
     const char *const *hosts; /* names by which it may be asked for, besides addresses and localhost; ended by NULL */
     bool local;               /* a Unix socket: any Host */
@@ -76,6 +76,11 @@ struct http_answer {
     size_t bytes;
 };
 void http_answer(struct http_client *client, const struct http_answer *answer);
+
+/* http_answer_later(client): instead of an answer; http_answer() or http_refuse() follow when it is known, and then
+ * http_go_on(client). */
+void http_answer_later(struct http_client *client);
+void http_go_on(struct http_client *client);
 
 /* http_refuse(client, status, text, fields): an answer of one line. */
 void http_refuse(struct http_client *client, int status, const char *text, const char *fields);

@@ -139,7 +139,8 @@ void stream_begin(struct agent *agent, struct http_client *client, const struct 
 
 void stream_end(struct http_client *client)
 {
-    forget(client->context);
+    if (client->context)
+        forget(client->context);
 }
 
 void stream_close(struct agent *agent)

@@ -15,6 +15,7 @@
 #include "../print.h"
 #include "../status.h"
 #include "base/clock.h"
+#include "control.h"
 #include "http.h"
 #include "stream.h"
 
@@ -178,7 +179,8 @@ static const struct {
 static void handle(void *data, struct http_client *client, const struct http_request *request, const char *body)
 {
     struct web *web = data;
-    (void)body;
+    if (control_serve(web->agent, client, request, body))
+        return;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (strcmp(routes[i].path, request->path) != 0)
             continue;
@@ -194,7 +196,10 @@ static void handle(void *data, struct http_client *client, const struct http_req
 static void stream_is_closed(void *data, struct http_client *client)
 {
     (void)data;
-    stream_end(client);
+    if (client->state == HTTP_STREAMING)
+        stream_end(client);
+    else
+        control_forget(client);
 }
 
 /* ---- listening */
@@ -265,7 +270,7 @@ static bool take_hosts(struct agent *agent)
 
 static bool open_web(struct agent *agent)
 {
-    if (!take_hosts(agent))
+    if (!take_hosts(agent) || !control_open(agent))
         return false;
     if (agent->listen.count > LISTENERS) {
         complain("agent: option --listen: at most %d of them", LISTENERS);
@@ -281,6 +286,7 @@ static bool open_web(struct agent *agent)
 static void close_web(struct agent *agent)
 {
     stream_close(agent);
+    control_close(agent);
     for (unsigned i = 0; i < used; i++) {
         loop_disarm(&agent->loop, &webs[i].retry);
         http_close(webs[i].server);
