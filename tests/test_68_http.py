@@ -514,7 +514,8 @@ def test_page(web, tmp_path, dead):
     run = web.resil.run(["node", program("page.js"), str(script), f"http://{HOST}:{web.port}"], preload=False)
     assert run.status == 0 and run.err == b"", run
     shown = json.loads(run.out)
-    assert shown["asked"] == ["/api/v1/status", "/api/v1/events?last=50"] and shown["trouble"] == ""
+    assert shown["asked"] == ["/api/v1/status", "/health", "/api/v1/events?last=50"] and shown["trouble"] == ""
+    assert shown["health"] == "degraded"
     assert "backend" in shown["cards"] and "open, next try" in shown["cards"] and f"{HOST}:{dead.port}" in shown["cards"]
     assert "1 not closed" in shown["summary"] and shown["title"] == "(1) resil"
     assert "closed → open ratio ×2" in shown["events"] and "<b>" in shown["events"]
