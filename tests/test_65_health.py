@@ -4,6 +4,7 @@ it is well again; and health never makes things worse: not when all are down, no
 breaker is not kept from its probe."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -153,6 +154,20 @@ def test_all_down_is_as_if_none_were(resil, agent, backends):
         wait_for(resil, point, "down")
     assert connect(resil, 9) == 0
     assert shares(resil, points) == [3, 3, 3]
+
+
+def test_what_cannot_be_asked_says_nothing(resil, agent, backends):
+    """The agent has no descriptor left for a socket: no endpoint is down for that."""
+    points = names(backends)[:1]
+    configure(resil, points, "health.check = tcp", "health.check.fall = 1")
+    first = agent()
+    active(resil, first)
+    wait_for(resil, points[0], "up")
+    used = max(int(number) for number in os.listdir(f"/proc/{first.pid}/fd"))
+    resource.prlimit(first.pid, resource.RLIMIT_NOFILE, (used + 1, used + 1))
+    wait_until(lambda: f"{points[0]} cannot be checked: Too many open files" in log_of(resil), what="the complaint")
+    wait_until(lambda: health(resil, points[0]) is None, what="the fact to get old")
+    assert not changes(resil, points[0], "down") and connect(resil, 3) == 0
 
 
 def test_nobody_checks_any_more(resil, agent, backends):

@@ -3,6 +3,7 @@
 answer that cannot be used changes nothing."""
 
 import os
+import re
 import signal
 import subprocess
 
@@ -105,7 +106,8 @@ def test_a_file(resil, agent, backends):
     assert one.do("connect().close()") == "ok"
     assert resil.status()["segment"]["generation"] == generation + 1
     assert kinds(resil).count("discovery_failed") == 1
-    assert "DISCOVERY  vip: file:" in resil.resctl("status").out.decode()
+    status = resil.resctl("status").out.decode()
+    assert "DISCOVERY  vip: file:" in status and "FAILED" in status and "\nset  " not in status
     replace(path, f"{c} backup\n{b}\n")
     wait_found(resil, f"{c} backup", b)
     assert failures(resil) == 0 and [one.do("connect().close()") for _ in range(3)] == ["ok"] * 3
@@ -232,6 +234,29 @@ def test_the_standby_keeps_what_was_found(resil, agent, backends):
     assert found(resil) == [a] and puppet(resil).do("connect().close()") == "ok"
     replace(path, names(backends)[1])
     wait_found(resil, names(backends)[1])
+
+
+def test_what_is_gone_does_not_speak_for_the_rest(resil, agent, backends):
+    """The row of an endpoint that is no more stays, with its counters; the destination is what its endpoints are now."""
+    a, b, c = names(backends)
+    path = resil.file("backends", a)
+    configure(resil, f"file:{path}", "breaker.failures = 1", "breaker.open_time = 1h", "breaker.open_max = 1h")
+    active(resil, agent())
+    wait_found(resil, a)
+    one = puppet(resil)
+    assert one.do("s = connect()") == "ok"
+    backends[1].stop()
+    replace(path, b)
+    wait_found(resil, b)
+    assert resil.row("vip")["state"] == "closed" and resil.row("vip", a)["retired"]
+    assert one.do("connect()") == "ECONNREFUSED"
+    assert resil.row("vip")["state"] == "open" and resil.row("vip")["counters"]["attempts"] == 2
+    assert a in resil.resctl("status").out.decode()  # somebody is connected to it
+    assert one.do("s.close()") == "ok" and a not in resil.resctl("status").out.decode()
+    assert re.search(rf"^vip +{a} +closed +- +retired ", resil.resctl("status", "vip").out.decode(), re.MULTILINE)
+    replace(path, f"{b}\n{c}")  # which nobody has tried yet
+    wait_found(resil, b, c)
+    assert resil.row("vip")["state"] == "closed" and not resil.row("vip", b)["retired"]
 
 
 def test_what_is_found_is_checked(resil, agent, backends):

@@ -150,6 +150,7 @@ static void write_row(struct json *json, const struct view *view, const struct v
     json_text(json, "name", destination->name);
     json_text(json, "endpoint", row->endpoint);
     json_bool(json, "fallback", row->is_fallback);
+    json_bool(json, "retired", row->is_retired);
     json_text(json, "state", state_names[row->state]);
     json_text(json, "reason", row->reason == REASON_NONE ? NULL : reason_names[row->reason]);
     json_text(json, "mode", view_mode(destination, mode));

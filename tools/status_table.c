@@ -105,7 +105,9 @@ static void print_values(const struct view *view)
 {
     uint32_t index = 0;
     for (const struct live_override *row; (row = overrides_next(view, -1, &index));) {
-        printf("%-10s ", row->source == LIVE_SET ? "set" : "discovered");
+        if (row->source == LIVE_FOUND)
+            continue; /* told by status_discovery_print() */
+        printf("set        ");
         overrides_print(view, row);
         putchar('\n');
     }
@@ -210,7 +212,7 @@ static void add_row(struct table *table, const struct view *view, const struct v
     table_cell(table, row->is_fallback ? "%s fallback" : "%s", row->endpoint);
     add_state(table, row);
     table_cell(table, "%s", *reason ? reason : "-");
-    table_cell(table, "%s", view_mode(destination, mode));
+    table_cell(table, "%s", row->is_retired ? "retired" : view_mode(destination, mode));
     add_use(table, row, limit);
     table_cell(table, "%" PRIu64, view_ok(view, destination, row));
     table_cell(table, "%" PRIu64, view_failed(view, row));
@@ -230,13 +232,16 @@ static void add_rows(struct table *table, const struct view *view, const struct 
     for (uint32_t i = 0; i < view->destinations; i++) {
         const struct view_destination *destination = &view->destination[i];
         for (uint32_t r = 0; (!only || only == destination) && r < destination->rows; r++) {
+            const struct view_row *row = &destination->row[r];
+            if (row->is_retired && row->connections == 0 && !only)
+                continue; /* of interest to those who ask for this destination */
             if (user)
                 table_cell(table, "%s", user);
             if (user)
                 table_cell(table, "%s", slash ? slash + 1 : view->segment->path);
-            add_row(table, view, destination, &destination->row[r]);
+            add_row(table, view, destination, row);
             if (checked)
-                add_health(table, &destination->row[r].health);
+                add_health(table, &row->health);
         }
     }
 }

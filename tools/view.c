@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -194,6 +195,36 @@ static void name_whole(struct view_row *row)
     copy_text(row->endpoint, sizeof row->endpoint, "*", 2);
 }
 
+static bool is_same(const struct rules *rules, const struct rule_endpoint *endpoint, const struct seg_row *row)
+{
+    char label[SEG_LABEL];
+    if (row->family != endpoint->family)
+        return false;
+    if (endpoint->family != AF_UNIX)
+        return row->port == endpoint->port && memcmp(row->addr, endpoint->addr, sizeof row->addr) == 0;
+    copy_text(label, sizeof label, row->label, sizeof row->label);
+    return strcmp(label, rules_text(rules, endpoint->text) + strlen(RULES_UNIX)) == 0;
+}
+
+/* Rows are for ever, endpoints are not: those that were found or configured once and are not now. Observed calls are
+ * not led to endpoints. */
+static void mark_retired(struct taking *taking, struct view_destination *destination)
+{
+    const struct rule_destination *rule = destination->rule;
+    uint32_t current = 0;
+    if (!rule || rule->endpoints == 0 || rule->conf.mode != MODE_ENFORCE)
+        return;
+    for (uint32_t i = 1; i < destination->rows; i++) {
+        const struct seg_row *row = seg_row(taking->view->segment, taking->endpoint[i - 1]);
+        bool found = false;
+        for (uint32_t at = 0; !found && at < rule->endpoints; at++)
+            found = is_same(destination->rules, rules_endpoint(destination->rules, rule, at), row);
+        destination->row[i].is_retired = !found && !destination->row[i].is_fallback;
+        current += found && !destination->row[i].is_fallback;
+    }
+    destination->row[0].has_untried = current < rule->endpoints;
+}
+
 static void fill_rows(struct taking *taking, struct view_destination *destination)
 {
     const struct conf *conf = destination->conf;
@@ -215,6 +246,7 @@ static void fill_rows(struct taking *taking, struct view_destination *destinatio
         view_row_read(&taking->source, index, own_breaker && !is_fallback ? own : index, conf, &destination->row[i],
                       is_fallback ? &apart : &hists);
     }
+    mark_retired(taking, destination);
     qsort(destination->row + 1, destination->rows - 1, sizeof *destination->row, by_endpoint);
     all->connect = view_latency_of(&hists.connect);
     all->response = view_latency_of(&hists.response);
@@ -222,14 +254,18 @@ static void fill_rows(struct taking *taking, struct view_destination *destinatio
     view_row_sum(conf, destination->row, destination->rows, !own_breaker && all->state <= STATE_HALF_OPEN);
 }
 
-static void add_destination(struct taking *taking, const char *name, const struct conf *conf, const char *chaos,
-                            uint32_t row)
+static void add_destination(struct taking *taking, const char *name, const struct rules *rules,
+                            const struct rule_destination *rule, uint32_t row)
 {
     struct view *view = taking->view;
     struct view_destination *destination = &view->destination[view->destinations++];
     copy_text(destination->name, sizeof destination->name, name, sizeof destination->name);
-    destination->conf = conf;
-    destination->chaos = chaos;
+    destination->rules = rules;
+    destination->rule = rule;
+    destination->conf = rule ? &rule->conf : NULL;
+    destination->chaos = rule ? rules_text(rules, rule->conf.chaos) : "";
+    if (strcmp(destination->chaos, "deny") == 0)
+        destination->chaos = "";
     destination->seg_row = row;
     destination->rows = 1 + (row == ROW_NONE ? 0 : collect_endpoints(taking, row));
     destination->row = take_memory(destination->rows, sizeof *destination->row);
@@ -250,16 +286,13 @@ static void read_destinations(struct taking *taking)
         const struct rules *rules = row < 0 ? view->rules : live_rules(view->live);
         const struct rule_destination *rule = rules_destination(rules, row < 0 ? i : (uint32_t)row);
         const char *name = rules_text(rules, rule->name);
-        const char *chaos = rules_text(rules, rule->conf.chaos);
-        add_destination(taking, name, &rule->conf, strcmp(chaos, "deny") == 0 ? "" : chaos, find_row(taking, name));
-        view->destination[view->destinations - 1].rules = rules;
-        view->destination[view->destinations - 1].rule = rule;
+        add_destination(taking, name, rules, rule, find_row(taking, name));
     }
     for (uint32_t i = 0; i < SEG_ROWS; i++) {
         char name[SEG_NAME];
         const struct seg_row *row = seg_row(view->segment, i);
         if (is_destination(view->segment, i) && !taking->is_used[i])
-            add_destination(taking, copy_text(name, sizeof name, row->name, sizeof row->name), NULL, "", i);
+            add_destination(taking, copy_text(name, sizeof name, row->name, sizeof row->name), NULL, NULL, i);
     }
 }
 

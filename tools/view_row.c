@@ -175,13 +175,16 @@ static bool admits(const struct view_row *row)
  * is; else open, also when the open time of one is over: only a call ends it. */
 static enum state joint_state(const struct view_row *rows, uint32_t count)
 {
-    bool half_open = false;
+    bool half_open = false, open = false;
     for (uint32_t i = 1; i < count; i++) {
+        if (rows[i].is_retired)
+            continue;
         if (admits(&rows[i]))
             return STATE_CLOSED;
         half_open |= rows[i].state == STATE_HALF_OPEN;
+        open = true;
     }
-    if (count <= 1)
+    if (!open || rows[0].has_untried)
         return STATE_CLOSED;
     return half_open ? STATE_HALF_OPEN : STATE_OPEN;
 }
@@ -214,7 +217,8 @@ static void join_breakers(const struct conf *conf, struct view_row *rows, uint32
     all->reason = REASON_NONE;
     all->changed_wall_ms = 0;
     for (uint32_t i = 1; i < count; i++)
-        join_one(all, &rows[i]);
+        if (!rows[i].is_retired)
+            join_one(all, &rows[i]);
     /* Every endpoint is shut by hand: no time will open one. */
     if (all->is_open && all->next_attempt_ms == UINT64_MAX) {
         all->is_open = false;

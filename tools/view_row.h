@@ -42,6 +42,8 @@ struct view_force {
 
 struct view_row {
     char endpoint[SEG_LABEL];
+    bool is_retired;  /* none of the endpoints any more: its counters count, its breaker does not */
+    bool has_untried; /* of a destination: one of its endpoints has no row yet, and would be tried */
     bool is_fallback; /* a target of the destination's fallback: no part of the sums */
     uint32_t state;   /* enum state, administrative ones included */
     uint32_t reason;  /* enum reason */

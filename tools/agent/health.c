@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/prng.h"
 #include "health_list.h"
+#include "policy/classify.h"
 #include "policy/health.h"
 #include "segment/gate.h"
 
@@ -52,6 +53,25 @@ static struct health known(const struct check *check, const struct seg_row *row,
                                                                    : (struct health){.state = HEALTH_UNKNOWN};
 }
 
+/* This host could not even ask: that says nothing of the endpoint. When it goes on, the fact gets old. */
+static bool is_local(const struct check *check)
+{
+    const struct probe_result *result = &check->probe.result;
+    bool is_unix = check->aim.addr.any.sa_family == AF_UNIX;
+    return result->finding == FINDING_SYSTEM ||
+           (result->finding == FINDING_CONNECT &&
+            classify_connect((int)result->detail, is_unix) == OBSERVATION_LOCAL_ERROR);
+}
+
+static void complain_once(struct check *check, bool local)
+{
+    char why[PROBE_TEXT];
+    if (local && !check->complained)
+        agent_say("%s cannot be checked: %s", check->label,
+                  probe_describe(check->probe.result.finding, check->probe.result.detail, why, sizeof why));
+    check->complained = local;
+}
+
 static void note(struct check *check, uint64_t now_ns)
 {
     struct seg_row *row = seg_row(&check->agent->segment, check->row);
@@ -81,7 +101,9 @@ static void go_on(struct check *check)
     uint64_t now_ns = clock_now_ns();
     loop_forget(loop, &check->io);
     if (probe_step(&check->probe, now_ns)) {
-        if (agent_is_active(check->agent))
+        bool local = is_local(check);
+        complain_once(check, local);
+        if (!local && agent_is_active(check->agent))
             note(check, now_ns);
         check->next_ns += health_interval_ns(check->interval_ns, spread(check, now_ns));
         if (check->next_ns < now_ns) /* we were stopped: nothing is made up for */

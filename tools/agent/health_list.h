@@ -19,6 +19,7 @@ struct check {
     struct loop_timer timer; /* the next probe, or the end of the one that runs */
     uint64_t next_ns;
     bool wanted;
+    bool complained; /* of the last one: it could not be made */
     struct check *next;
 };
 
