@@ -99,6 +99,8 @@ EVERY = {
     "never_enforced": ("enforce = 0%\n", 3, "enforce = 1%\n"),
     "no_effect": ("breaker.probes = 3\nretry.base = 1s\n", 4, "retry.base = 1s\nretry.attempts = 2\n"),
     "observed_endpoints": ("endpoints = 192.0.2.9:1\nmode = observe\n", 3, "endpoints = 192.0.2.9:1\n"),
+    "first_of_many": ("discover = dns:web:80\n", 3, "discover = dns:web:80\nbalance = p2c\n"),
+    "cut_check": ("health.check = tcp\nhealth.check.timeout = 5001ms\n", 4, "health.check = tcp\nhealth.check.timeout = 5s\n"),
     "wrong_speaker": ("sniff = mysql\nfirst_byte = client\n", 4, "sniff = mysql\nfirst_byte = server\n"),
     "has_chaos": ("chaos = refuse 1%\n", 3, "chaos = deny\n"),
     "no_protection": (OFF + "timeout.connect = off\n", 1, OFF + "timeout.connect = 5s\n"),
@@ -192,7 +194,8 @@ def test_every_needless_key(resil):
     enabling = {"has_retries": "retry.attempts = 2", "has_limit": "bulkhead.limit = 100", "has_any_limit": "bulkhead.limit = 100",
                 "has_queue": "bulkhead.limit = 100\nbulkhead.queue = 9", "is_adaptive": "bulkhead.adaptive = vegas", "has_rate": "rate.limit = 900/s",
                 "has_endpoints": "endpoints = 192.0.2.9:1", "has_slow_time": "breaker.slow_time = 1s", "has_window": "breaker.min_calls = 7",
-                "has_exponent": "retry.attempts = 2", "has_fallback": "fallback = 192.0.2.9:1"}
+                "has_exponent": "retry.attempts = 2", "has_fallback": "fallback = 192.0.2.9:1",
+                "has_discover": "discover = dns:web:80", "has_checks": "health.check = tcp"}
     disabling = {"has_window": "breaker.ratio = off\n", "has_breaker": OFF, "has_exponent": "retry.attempts = 2\nretry.backoff = constant\n"}
     kinds = {field: (name, kind, words) for field, name, kind, _, _, _, words, _ in tables.rows("keys", "KEY")}
     assert len(needed) > 30

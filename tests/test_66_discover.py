@@ -275,7 +275,7 @@ def test_what_is_found_is_checked(resil, agent, backends):
 
 @pytest.mark.parametrize("line, want", [
     ("discover = dns:web", "dns:NAME:PORT"), ("discover = zookeeper:x", "want dns:NAME:PORT, srv:NAME, file:/PATH"),
-    ("discover = file:backends", "file:/PATH"), ("discover.refresh = 1ms", "from 100ms"), ("discover.refresh = 5", "unit"),
+    ("via = 127.0.0.1:1\ndiscover = dns:web:80", "got via and discover"), ("discover = file:backends", "file:/PATH"), ("discover.refresh = 1ms", "from 100ms"), ("discover.refresh = 5", "unit"),
 ])
 def test_bad_values(resil, line, want):
     result = resil.resctl("check", resil.config(f"[destination d]\nmatch = *\n{line}\n"))

@@ -10,6 +10,8 @@ HINT(never_matches, "a pattern that no stream connection can fit: a multicast ad
 HINT(never_enforced, "`enforce = 0%`: `mode = observe` says so more clearly")
 HINT(no_effect, "a key of the destination that does nothing while another one is off")
 HINT(observed_endpoints, "`endpoints` with `mode = observe`: connects are not moved")
+HINT(first_of_many, "`discover` with `balance = first`: the other endpoints only stand by")
+HINT(cut_check, "`health.check.timeout` is longer than `health.check.interval`, and cut to it")
 HINT(wrong_speaker, "`first_byte` against the protocol of `sniff`")
 HINT(has_chaos, "faults will be injected")
 HINT(no_protection, "the breaker and every timeout are off")

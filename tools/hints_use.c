@@ -50,7 +50,17 @@ static bool has_rate(const struct hint_asked *asked)
 
 static bool has_endpoints(const struct hint_asked *asked)
 {
-    return rules_destination(asked->rules, asked->index)->endpoints > 0;
+    return rules_destination(asked->rules, asked->index)->endpoints > 0 || asked->conf->discover != 0;
+}
+
+static bool has_discover(const struct hint_asked *asked)
+{
+    return asked->conf->discover != 0;
+}
+
+static bool has_checks(const struct hint_asked *asked)
+{
+    return asked->conf->health_check != 0;
 }
 
 static bool has_fallback(const struct hint_asked *asked)
@@ -109,6 +119,11 @@ static const struct {
     {KEY_breaker_max_eject_ppm, has_endpoints, "there are no endpoints"},
     {KEY_breaker_panic_ppm, has_endpoints, "there are no endpoints"},
     {KEY_peername, has_endpoints, "there are no endpoints"},
+    {KEY_discover_refresh_ns, has_discover, "there is no discover"},
+    {KEY_health_check_interval_ns, has_checks, "health.check = off"},
+    {KEY_health_check_timeout_ns, has_checks, "health.check = off"},
+    {KEY_health_check_rise, has_checks, "health.check = off"},
+    {KEY_health_check_fall, has_checks, "health.check = off"},
     {KEY_fallback_on, has_fallback, "there is no fallback"},
     {KEY_breaker_slow_ratio_ppm, has_slow_time, "breaker.slow_time = off"},
     {KEY_breaker_window_ns, has_window, "breaker.ratio, .errors and .slow_time are off"},
@@ -144,6 +159,22 @@ void hint_observed_endpoints(struct hint_asked *asked)
 {
     if (asked->conf->mode == MODE_OBSERVE && has_endpoints(asked))
         hint_say(asked, KEY_endpoints, "mode = observe: connects go where the program asked, not to the endpoints");
+}
+
+void hint_first_of_many(struct hint_asked *asked)
+{
+    if (has_discover(asked) && asked->conf->balance == BALANCE_FIRST)
+        hint_say(asked, KEY_discover,
+                 "discover with balance = first: every connect goes to the first endpoint found, the others stand by");
+}
+
+void hint_cut_check(struct hint_asked *asked)
+{
+    const struct conf *conf = asked->conf;
+    if (has_checks(asked) && conf->health_check_timeout_ns > conf->health_check_interval_ns &&
+        is_said(asked, KEY_health_check_timeout_ns))
+        hint_say(asked, KEY_health_check_timeout_ns, "health.check.timeout (%s) is cut to health.check.interval (%s)",
+                 hint_time(conf->health_check_timeout_ns), hint_time(conf->health_check_interval_ns));
 }
 
 void hint_wrong_speaker(struct hint_asked *asked)

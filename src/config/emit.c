@@ -181,10 +181,10 @@ static void check_lumping(const struct model *model, struct section *section, co
 static void check_via(const struct model *model, struct section *section, const struct rule_destination *row)
 {
     const struct setting *setting = effective_setting(model, section, KEY_via);
-    if (row->via && row->endpoints)
+    if (row->via && (row->endpoints || row->conf.discover))
         report_error(model->errors, setting->origin.place, "via",
-                     "got via and endpoints in [destination %s], want one of them: a relay leads to one far side",
-                     section->name);
+                     "got via and %s in [destination %s], want one of them: a relay leads to one far side",
+                     row->endpoints ? "endpoints" : "discover", section->name);
 }
 
 static void check_values(const struct model *model, const struct rule_destination *rows)

@@ -186,7 +186,7 @@ static pid_t start_curl(int input, int output)
 /* The pipe takes all of it at once: what is written is shorter than PIPE_BUF. */
 static void configure_curl(const struct fetch *what, const struct place *place, int fd)
 {
-    char url[FETCH_URL];
+    char url[2 * FETCH_URL];
     FILE *file = fdopen(fd, "w");
     if (!file) {
         close(fd);

@@ -1,95 +1,22 @@
 /* SPDX-License-Identifier: MIT
- * epoll for descriptors, a sorted list for timers, SIGCHLD through a signal descriptor for children. */
+ * epoll for descriptors, a sorted list for timers, a descriptor for signals. */
 #include "loop.h"
 
 #include <errno.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
-/* ---- children and signals ------------------------------------------------------------------------- */
-
-static void take_out(struct loop *loop, const struct loop_child *child)
-{
-    struct loop_child **at = &loop->children;
-    while (*at && *at != child)
-        at = &(*at)->next;
-    if (*at)
-        *at = child->next;
-}
-
-/* One SIGCHLD may stand for many children, and a callback may begin or abandon others: after each one from the start.
- */
-static void collect_children(struct loop *loop)
-{
-    struct loop_child *child = loop->children;
-    while (child) {
-        int status;
-        if (waitpid(child->pid, &status, WNOHANG) != child->pid) {
-            child = child->next;
-            continue;
-        }
-        take_out(loop, child);
-        child->pid = 0;
-        child->ended(child->data, status);
-        child = loop->children;
-    }
-}
+/* ---- signals --------------------------------------------------------------------------------------- */
 
 static void read_signals(void *data, uint32_t events)
 {
     struct loop *loop = data;
     struct signalfd_siginfo info;
     (void)events;
-    while (read(loop->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGCHLD)
-            collect_children(loop);
-        else
-            loop->on_signal(loop->data, (int)info.ssi_signo);
-    }
-}
-
-pid_t loop_fork(struct loop *loop, struct loop_child *child)
-{
-    pid_t parent = getpid(), pid = fork();
-    if (pid == 0) {
-        signal(SIGPIPE, SIG_DFL);
-        setpgid(0, 0);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        close(loop->epoll_fd);
-        close(loop->signal_fd);
-        sigprocmask(SIG_SETMASK, &loop->outer_mask, NULL);
-        if (getppid() != parent)
-            _exit(127); /* it died before we asked to die with it */
-        return 0;
-    }
-    if (pid < 0)
-        return -1;
-    setpgid(pid, pid); /* here, too: whoever comes first */
-    child->pid = pid;
-    child->next = loop->children;
-    loop->children = child;
-    return pid;
-}
-
-void loop_kill(const struct loop_child *child)
-{
-    if (child->pid > 0)
-        kill(-child->pid, SIGKILL);
-}
-
-void loop_abandon(struct loop *loop, struct loop_child *child)
-{
-    if (child->pid <= 0)
-        return;
-    take_out(loop, child);
-    loop_kill(child);
-    while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    child->pid = 0;
+    while (read(loop->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        loop->on_signal(loop->data, (int)info.ssi_signo);
 }
 
 /* ---- timers --------------------------------------------------------------------------------------- */
@@ -199,7 +126,7 @@ void loop_stop(struct loop *loop)
 
 bool loop_open(struct loop *loop, void (*on_signal)(void *data, int number), void *data)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     sigset_t mask;
     *loop = (struct loop){.on_signal = on_signal, .data = data};
     sigemptyset(&mask);
@@ -207,7 +134,7 @@ bool loop_open(struct loop *loop, void (*on_signal)(void *data, int number), voi
         sigaddset(&mask, numbers[i]);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_DFL); /* who started us may have ignored it: then there would be no status */
-    if (sigprocmask(SIG_BLOCK, &mask, &loop->outer_mask) != 0)
+    if (sigprocmask(SIG_BLOCK, &mask, NULL) != 0)
         return false;
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -217,8 +144,6 @@ bool loop_open(struct loop *loop, void (*on_signal)(void *data, int number), voi
 
 void loop_close(struct loop *loop)
 {
-    while (loop->children)
-        loop_abandon(loop, loop->children);
     if (loop->signal_fd >= 0)
         close(loop->signal_fd);
     if (loop->epoll_fd >= 0)

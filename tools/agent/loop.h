@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The agent's one loop: descriptors, timers, children, signals. No thread, nothing blocks.
+ * The agent's one loop: descriptors, timers, signals. No thread, nothing blocks. Children are descriptors, too
+ * (child_watch()).
  *
  * Owns the epoll descriptor and the signal descriptor. What is watched belongs to the caller, who embeds struct
- * loop_io, loop_timer or loop_child in what it is about; the loop holds pointers to it until it is taken out again, and
+ * loop_io or loop_timer in what it is about; the loop holds pointers to it until it is taken out again, and
  * never calls it afterwards: a callback may take out, and free, anything, itself too. Callbacks run one after the
  * other and must not wait. Not for two threads; not signal safe; allocates nothing.
  */
@@ -31,31 +32,21 @@ struct loop_timer {
     struct loop_timer *next, *previous; /* the loop's */
 };
 
-/* A child process. ended() gets the status of waitpid(). */
-struct loop_child {
-    pid_t pid; /* 0: none runs */
-    void (*ended)(void *data, int status);
-    void *data;
-    struct loop_child *next; /* the loop's */
-};
-
 enum { LOOP_BATCH = 64 };
 
 struct loop {
     int epoll_fd, signal_fd;
     struct loop_io signals;
-    struct loop_timer *first_timer; /* in the order of their moments */
-    struct loop_child *children;
+    struct loop_timer *first_timer;       /* in the order of their moments */
     struct epoll_event batch[LOOP_BATCH]; /* what the last wait brought, so that what is taken out is not called */
     int batch_used, batch_at;
-    sigset_t outer_mask; /* for children */
     void (*on_signal)(void *data, int number);
     void *data;
     bool stopped;
 };
 
-/* loop_open(loop, on_signal, data): blocks SIGTERM, SIGINT, SIGHUP and SIGCHLD, of which the first three come to
- * on_signal(), and ignores SIGPIPE. False with errno. */
+/* loop_open(loop, on_signal, data): blocks SIGTERM, SIGINT and SIGHUP, which come to on_signal(), ignores SIGPIPE, and
+ * sees to it that children can be waited for. False with errno. */
 bool loop_open(struct loop *loop, void (*on_signal)(void *data, int number), void *data);
 void loop_close(struct loop *loop);
 
@@ -71,15 +62,5 @@ void loop_forget(struct loop *loop, struct loop_io *io);
 /* loop_arm(loop, timer, at_ns): sets it, or sets it anew. loop_disarm(): harmless when it is not set. */
 void loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t at_ns);
 void loop_disarm(struct loop *loop, struct loop_timer *timer);
-
-/* loop_fork(loop, child): fork(). In the child 0: signals are as they were before loop_open(), the loop's descriptors
- * are closed, it leads a process group of its own and dies with the agent. In the parent child->pid is set and
- * returned; -1 with errno. child->ended() is called once; until then the child has to stay where it is.
- * loop_kill(child): kills the whole group of a child that runs. */
-pid_t loop_fork(struct loop *loop, struct loop_child *child);
-void loop_kill(const struct loop_child *child);
-
-/* loop_abandon(loop, child): kills it and waits for its end, without a call of ended(). */
-void loop_abandon(struct loop *loop, struct loop_child *child);
 
 #endif
