@@ -20,9 +20,9 @@ def agent_of(resil):
 def agent(resil):
     """agent(*options): a running agent, and whether it is the active one is waited for by the test."""
 
-    def start(*options, env=None):
+    def start(*options, env=None, preload=False):
         with open(os.path.join(resil.dir, "agent.log"), "ab") as log:
-            return resil.spawn([RESCTL, "agent", *options], preload=False, env=env, stderr=log)
+            return resil.spawn([RESCTL, "agent", *options], preload=preload, env=env, stderr=log)
 
     return start
 

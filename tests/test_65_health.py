@@ -15,7 +15,7 @@ import pytest
 import servers
 from agents import active, agent, log_of  # noqa: F401
 from clients import BY_NAME
-from helper import PYTHON, UPPER, Puppet, program, wait_until
+from helper import PYTHON, RESCTL, UPPER, Puppet, program, wait_until
 from test_33_balance import HOSTS, listener, listeners
 
 ASKED = "192.0.2.1"  # nobody is there (RFC 5737): whoever arrives was steered
@@ -128,6 +128,36 @@ def test_up_closes_the_breaker(resil, agent, backends):
         assert resil.row("vip", points[0])["reason"] == "health"
         assert connect(resil, 3) == 0
         server.stop()
+
+
+@pytest.mark.parametrize("check", ["tcp", "exec:curl -sS http://$RESIL_ENDPOINT/"])
+def test_an_agent_that_is_preloaded_itself(resil, agent, check):
+    """As by an LD_PRELOAD of the whole system: its own checks, and those of its commands, are not refused by the breaker
+    that waits for them, nor led elsewhere, nor counted."""
+    with listener(HOSTS[0]) as sock:
+        port = sock.getsockname()[1]
+        point = f"{HOSTS[0]}:{port}"
+        resil.config(f"[destination vip]\nmatch = {point}\nhealth.check = {check}\nhealth.check.fall = 1\n"
+                     f"breaker.failures = 1\nbreaker.open_time = 1h\nbreaker.open_max = 1h\n{COMMANDS}")
+        active(resil, agent(preload=True))
+        wait_for(resil, point, "down")
+        one = Puppet(resil.spawn([PYTHON, program("puppet.py"), HOSTS[0], str(port)], stdin=subprocess.PIPE))
+        assert one.do("connect()") == "ECONNREFUSED"
+        assert resil.row("vip", point)["state"] == "open"
+        server = servers.Counting(sock)
+        wait_until(lambda: resil.row("vip", point)["state"] == "closed", what="the breaker to close")
+        assert resil.row("vip", point)["reason"] == "health"
+        assert resil.counters("vip")["attempts"] == 1 and resil.counters("vip")["rejected_breaker"] == 0
+        server.stop()
+
+
+def test_resctl_health_that_is_preloaded_itself(resil, counting):
+    """Without an agent it runs the checks itself; faults that are injected into programs are none of them."""
+    resil.config(f"[check web]\ntcp = {servers.HOST}:{counting.port}\n[destination d]\nmatch = 192.0.2.1\n")
+    assert resil.run([PYTHON, "-c", "import socket; socket.socket().connect_ex(('192.0.2.1', 1))"],
+                     env={"RESIL_CHAOS": "refuse"}).status == 0
+    result = resil.run([RESCTL, "health"], env={"RESIL_CHAOS": "refuse"})
+    assert result.status == 0 and b'"healthy"' in result.out, result
 
 
 def test_a_breaker_that_is_open_on_a_healthy_endpoint_stays_open(resil, agent, switch):

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bare.h"
 #include "choose.h"
 #include "json.h"
 #include "print.h"
@@ -206,6 +207,7 @@ int command_health(const struct command *self, int argc, char **argv)
         complain("health: --live and --ready exclude each other");
         return RESCTL_USAGE;
     }
+    become_bare(argv);
     if ((code = choose_open(&choice, false, &segment)) != RESCTL_OK)
         return code;
     return tell(&segment, live ? HEALTH_OF_LIVENESS : ready ? HEALTH_OF_READINESS : HEALTH_OF_ALL);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../bare.h"
 #include "../print.h"
 #include "../view.h"
 #include "base/clock.h"
@@ -230,6 +231,7 @@ int command_agent(const struct command *self, int argc, char **argv)
     struct operands operands;
     int code;
     if (options_read(&options, argc, argv, &operands, &code)) {
+        become_bare(argv);
         if (config)
             setenv("RESIL_CONFIG", config, 1);
         code = choose_path(&choice, agent->path, sizeof agent->path);

@@ -284,6 +284,8 @@ static void begin_one(struct agent *agent, const char *name, const char *text, u
     struct row_key key = {.kind = ROW_DESTINATION, .name = name};
     uint32_t row = rows_get(&agent->segment, &key);
     struct discoverer *fresh = take_memory(1, sizeof *fresh);
+    if (row == ROW_NONE)
+        agent_say("%s is not looked for: the segment has no row left", name);
     if (row == ROW_NONE || strlen(text) >= sizeof fresh->text ||
         !discovery_parse(text, strlen(text), &fresh->source.what, want)) {
         free(fresh);
