@@ -263,6 +263,17 @@ def test_every_byte_arrives(resil, stub, receiver):
         assert file.read().endswith(b"\r\n0\r\n\r\n")
 
 
+def test_bare_line_feeds(resil, stub, receiver):
+    """Every line of the head grows by a byte when it is kept."""
+    lines = b"".join(b"A%d:\n" % number for number in range(8000))
+    with socket.create_connection((HOST, int(stub.port)), timeout=5) as client:
+        client.sendall(b"POST / HTTP/1.1\n" + lines + b"Content-Length: 2\n\nok")
+        assert b" 202 " in client.recv(1000)
+    with open(os.path.join(resil.dir, "spool", waiting(resil)[0]), "rb") as file:
+        head, _, body = file.read().partition(b"\r\n\r\n")
+    assert body == b"ok" and head.count(b"\r\n") == 8003
+
+
 def test_reads_are_not_kept(resil, stub):
     assert b" 503 " in resil.run([*CURL, f"http://{HOST}:{stub.port}/"], preload=False).out and waiting(resil) == []
 

@@ -166,7 +166,7 @@ static bool parse_chunk(const char *line, size_t length, size_t *bytes)
         char c = line[digits];
         *bytes = *bytes * 16 + (size_t)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
     }
-    return digits > 0 && digits <= 8 && digits < length && strchr(";\r\n \t", line[digits]) != NULL;
+    return digits > 0 && digits <= 7 && digits < length && strchr(";\r\n \t", line[digits]) != NULL;
 }
 
 /* Moves *at over one chunk, or the trailers; *over at the end of the message. False: not whole yet. */

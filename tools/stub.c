@@ -238,7 +238,7 @@ static int open_places(const struct wishes *wishes, struct stub *stub, int *list
 int command_stub(const struct command *self, int argc, char **argv)
 {
     struct wishes wishes = {.status = 0, .type = "text/plain"};
-    struct stub stub = {.body = "", .timeout_ns = 10 * NS_PER_S, .max_bytes = 16 << 20};
+    struct stub stub = {.timeout_ns = 10 * NS_PER_S, .max_bytes = 16 << 20};
     int64_t every_ns = 60 * NS_PER_S;
     const struct option_row rows[] = {
         {"listen", 'l', OPTION_TEXT, &wishes.listen, "ADDR:PORT", "where, or unix:/PATH; port 0: a free one"},
@@ -270,5 +270,7 @@ int command_stub(const struct command *self, int argc, char **argv)
     sigaction(SIGINT, &action, NULL);
     if ((code = open_places(&wishes, &stub, &listener)) != RESCTL_OK)
         return code;
-    return serve(&stub, listener, &wishes.pages, every_ns);
+    code = serve(&stub, listener, &wishes.pages, every_ns);
+    free(stub.body);
+    return code;
 }

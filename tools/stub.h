@@ -14,7 +14,7 @@
 
 struct stub {
     unsigned status; /* of a static answer */
-    char *body;      /* its contents, "" without --file */
+    char *body;      /* its contents, NULL without --file */
     size_t body_bytes;
     const char *type;      /* its Content-Type */
     int64_t retry_after_s; /* -1: none */

@@ -102,7 +102,8 @@ static char *as_sent(const struct message *request, const char *key, size_t *len
     static const char *const dropped[] = {"Connection", "Keep-Alive", "Proxy-Connection",
                                           "Upgrade",    "Expect",     "Idempotency-Key"};
     size_t at = 0, bytes, used = 0;
-    char *out = take_memory(1, request->used + strlen(key) + 128);
+    /* A line that ended with a bare line feed grows by a byte. */
+    char *out = take_memory(1, request->used + request->head + strlen(key) + 128);
     for (const char *line; (line = message_line(request, &at, &bytes)) != NULL;) {
         bool drop = false;
         for (size_t i = 0; used > 0 && i < sizeof dropped / sizeof dropped[0]; i++)
