@@ -414,3 +414,29 @@ def test_many_at_once(resil, hold):
         assert (row["connections"], row["queued"], resil.row("db", target(backup))["connections"]) == (0, 0, 0)
     finally:
         backup.stop()
+
+
+def test_the_targets_slots_over_fork_and_exec(resil, dead, hold):
+    """As those of any destination: a child keeps it, a program that is executed finds it again and gives it back."""
+    configure(resil, dead.port, target(hold))
+
+    def held():
+        return resil.row("db", target(hold))["connections"], resil.row("db")["connections"]
+
+    puppet = resil.puppet(dead.port)
+    assert puppet.do("s = connect(); s.set_inheritable(True)") == "ok"
+    assert puppet.do("import signal, time; child = os.fork() or (time.sleep(60) or os._exit(0))") == "ok"
+    child = puppet.get("child")
+    try:
+        assert puppet.do("s.close()") == "ok" and held() == (1, 0)
+    finally:
+        os.kill(child, 9)
+    wait_until(lambda: held() == (0, 0), what="the child's end")
+    assert puppet.do("s = connect(); s.set_inheritable(True)") == "ok"
+    fd = puppet.get("s.fileno()")
+    puppet.tell("become_another()")
+    assert puppet.get("1") == "ready"  # the new program's greeting
+    puppet.answer()
+    assert held() == (1, 0)
+    assert puppet.do("t = connect()") == "ok" and held() == (2, 0)
+    assert puppet.do(f"os.close({fd})") == "ok" and held() == (1, 0)
