@@ -2,7 +2,7 @@
 """Goal: a name that only the configuration knows works in any program, on its endpoints or its fallback; names that DNS
 knows, and lookups that nobody configured, are as without the library.
 
-covers: getaddrinfo gethostbyname gethostbyname2 gethostbyname_r gethostbyname2_r
+covers: getaddrinfo gethostbyname gethostbyname2 gethostbyname_r gethostbyname2_r getnameinfo
 """
 
 import json
@@ -142,6 +142,33 @@ print(result, show(found.contents)[2:4])
     assert lines[3:15] == ["34 False"] * 12  # ERANGE
     assert lines[15:18] == [f"0 0 {host}"] * 3
     assert lines[18].startswith("0 (10, '2001:2::")
+
+
+def test_the_way_back(resil, counting):
+    """getnameinfo() names the service; everything else, and what it was asked for by number, is the resolver's."""
+    configure(resil, f"endpoints = {HOST}:{counting.port}")
+    one = puppet(resil)
+    for family in ("AF_INET", "AF_INET6"):
+        address = look(one, "80", f"socket.{family}")[0][3]
+        assert one.get(f"list(socket.getnameinfo(('{address}', 80), 0))") == [NAME, "http"]
+        assert one.get(f"list(socket.getnameinfo(('{address}', 8080), socket.NI_NAMEREQD | socket.NI_NUMERICSERV))") == \
+            [NAME, "8080"]
+        assert one.get(f"list(socket.getnameinfo(('{address}', 80), socket.NI_NUMERICHOST))") == [address, "http"]
+    assert one.get("list(socket.getnameinfo(('127.0.0.1', 80), socket.NI_NUMERICHOST))") == ["127.0.0.1", "http"]
+    script = f"""
+import ctypes, socket, struct
+libc = ctypes.CDLL(None)
+addr = struct.pack("=H", socket.AF_INET) + struct.pack("!H", 80) + socket.inet_aton("{{address}}") + bytes(8)
+for size in (0, 5, {len(NAME)}, {len(NAME) + 1}):
+    room = ctypes.create_string_buffer(b"\\xee" * 64, 64)
+    result = libc.getnameinfo(addr, 16, room, size, None, 0, 8)
+    assert set(room.raw[size:]) == {{{{0xee}}}}
+    print(result, room.raw[:size])
+print(libc.getnameinfo(None, 16, room, 64, None, 0, 0) != 0, libc.getnameinfo(addr, 2, room, 64, None, 0, 0))
+""".format(address=look(one, "80")[0][3])
+    lines = resil.run([PYTHON, "-c", script], env=QUICK).out.decode().splitlines()
+    assert [line.split()[0] for line in lines[:3]][1:] == ["-12", "-12"]  # EAI_OVERFLOW
+    assert lines[3] == f"0 {NAME.encode() + bytes(1)!r}" and lines[4].endswith("-6")  # EAI_FAMILY
 
 
 def test_addresses_that_were_inherited(resil, counting):

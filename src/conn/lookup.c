@@ -11,7 +11,9 @@
 
 #include "base/clock.h"
 #include "config/service.h"
+#include "conn/address.h"
 #include "conn/host.h"
+#include "conn/kernel.h"
 #include "conn/names.h"
 #include "real/real.h"
 #include "segment/events.h"
@@ -237,4 +239,18 @@ const char *lookup_name(int family, const uint8_t addr[16])
     const struct service_asker who = asker();
     const struct rules *rules = service_is_address(family, addr) ? host_rules() : NULL;
     return rules && service_at(rules, family, addr, &who, &found) ? found.name : NULL;
+}
+
+size_t lookup_back(const struct sockaddr *addr, socklen_t length, char *out, size_t size)
+{
+    struct address address;
+    if (!kernel_readable(addr, length) || length > sizeof(struct sockaddr_storage) ||
+        !address_read(&address, addr, length) || address.family == AF_UNIX ||
+        !service_is_address(address.family, address.addr) || !rules_now())
+        return 0;
+    const char *name = lookup_name(address.family, address.addr);
+    size_t bytes = name ? strlen(name) + 1 : 0;
+    if (bytes <= size)
+        memcpy(out, name ? name : "", bytes);
+    return bytes;
 }

@@ -28,6 +28,10 @@ enum lookup lookup_host(const char *name, int family, int herror, struct hostent
  * made: all that this lookup answered is kept for `dns.stale_max`, in the segment. Attached callers only. */
 void lookup_share(const char *name, int family, const uint8_t addr[16]);
 
+/* lookup_back(addr, length, out, size): the name of the service that has this address, for who asks back: its length
+ * with the NUL, copied where that is at most size; 0 when it is no service's. Attaches where it may be one. */
+size_t lookup_back(const struct sockaddr *addr, socklen_t length, char *out, size_t size);
+
 /* lookup_name(family, addr): the service that has this address, for a program that got it from somebody else (a parent,
  * a file); NULL when there is none. Attached callers only. */
 const char *lookup_name(int family, const uint8_t addr[16]);

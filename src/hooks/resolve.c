@@ -147,3 +147,19 @@ HOOK int gethostbyname2_r(const char *name, int family, struct hostent *entry, c
         names_add_host(name, *found, good);
     return result;
 }
+
+/* The other way round: DNS knows nothing of the addresses that we make. */
+HOOK int getnameinfo(const struct sockaddr *addr, socklen_t length, char *name, socklen_t name_size, char *service,
+                     socklen_t service_size, int flags)
+{
+    size_t bytes = 0;
+    if (!host.inert && name && name_size > 0 && !(flags & NI_NUMERICHOST))
+        bytes = lookup_back(addr, length, name, name_size);
+    if (__builtin_expect(bytes == 0, 1))
+        return real.getnameinfo(addr, length, name, name_size, service, service_size, flags);
+    if (bytes > name_size)
+        return EAI_OVERFLOW;
+    return service && service_size > 0
+               ? real.getnameinfo(addr, length, NULL, 0, service, service_size, flags & ~NI_NAMEREQD)
+               : 0;
+}

@@ -401,3 +401,9 @@ int early_gethostbyname2_r(const char *name, int family, struct hostent *host, c
 {
     LATE(ENOSYS, gethostbyname2_r, name, family, host, buf, size, result, error);
 }
+
+int early_getnameinfo(const struct sockaddr *addr, socklen_t length, char *host, socklen_t host_size, char *service,
+                      socklen_t service_size, int flags)
+{
+    LATE(EAI_SYSTEM, getnameinfo, addr, length, host, host_size, service, service_size, flags);
+}

@@ -85,6 +85,7 @@ SYMBOL(gethostbyname, resolve, -)
 SYMBOL(gethostbyname2, resolve, -)
 SYMBOL(gethostbyname_r, resolve, -)
 SYMBOL(gethostbyname2_r, resolve, -)
+SYMBOL(getnameinfo, resolve, -)
 #ifdef __i386__ /* programs of 32 bits with a time_t of 64 */
 #define WIDE(name, family) SYMBOL(name, family, -)
 #include "tables/time64.tbl.h"

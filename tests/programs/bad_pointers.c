@@ -317,6 +317,7 @@ static void programs(void *p)
     TRY("gethostbyname2", gethostbyname2(p, AF_INET) != NULL);
     TRY("gethostbyname_r", gethostbyname_r(p, &entry, room, sizeof room, &host, &error));
     TRY("gethostbyname2_r", gethostbyname2_r(p, AF_INET, &entry, room, sizeof room, &host, &error));
+    TRY("getnameinfo", getnameinfo(p, sizeof(struct sockaddr_in), room, sizeof room, NULL, 0, NI_NUMERICHOST));
 }
 
 static void all(int fd, void *p, int fresh)
