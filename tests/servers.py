@@ -315,15 +315,16 @@ class BlackHole:
 
 
 class SynCounter:
-    """Counts the SYNs sent to a port, on the wire (needs CAP_NET_RAW)."""
+    """Counts the SYNs sent to a port, on the wire (needs CAP_NET_RAW); or the packets with other flags, as a mask of those that
+    are looked at and what they are to be."""
 
     SO_ATTACH_FILTER = 26
     PACKET_OUTGOING = 4
 
-    def __init__(self, port):
+    def __init__(self, port, mask=0x12, flags=0x02):
         # IPv4, TCP, destination port, SYN without ACK; offsets from the IP header.
         code = [(0x30, 0, 0, 9), (0x15, 0, 7, 6), (0xB1, 0, 0, 0), (0x48, 0, 0, 2), (0x15, 0, 4, port),
-                (0x50, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 64), (0x06, 0, 0, 0)]
+                (0x50, 0, 0, 13), (0x54, 0, 0, mask), (0x15, 0, 1, flags), (0x06, 0, 0, 64), (0x06, 0, 0, 0)]
         program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in code))
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         self.socket.setsockopt(socket.SOL_SOCKET, self.SO_ATTACH_FILTER,

@@ -112,7 +112,8 @@ def rates_are_kept(resil, peers, chaos):
     seconds = {}
     for mode, seen, peer in each(resil, peers, chaos):
         assert whole(seen), (mode, seen)
-        seconds[mode] = met(peer)["seconds"] if "up" in chaos else seen["last"] - seen["first"]
+        seconds[mode] = seen["sent"] - seen["connected"] if "up" in chaos else seen["last"] - seen["first"]
+        assert met(peer)["got"] == REQUEST
     assert min(seconds.values()) >= 0.95, seconds
     return max(seconds.values()) <= 1.05
 

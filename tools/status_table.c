@@ -113,11 +113,24 @@ static void print_values(const struct view *view)
     }
 }
 
+/* Faults that programs brought themselves (RESIL_CHAOS) show in what they did alone. */
+static void print_injected(const struct view *view, const struct view_destination *destination)
+{
+    uint64_t count = destination->rows ? view_counter(view, &destination->row[0], "chaos_injected") : 0;
+    if (count == 0)
+        return;
+    printf("CHAOS      %" PRIu64 " faults were injected into ", count);
+    print_safe(destination->name);
+    puts(" by RESIL_CHAOS, or by what is over");
+}
+
 static void print_chaos(const struct view *view)
 {
     for (uint32_t i = 0; i < view->destinations; i++) {
-        if (!view->destination[i].chaos[0])
+        if (!view->destination[i].chaos[0]) {
+            print_injected(view, &view->destination[i]);
             continue;
+        }
         printf("CHAOS      faults are injected into ");
         print_safe(view->destination[i].name);
         printf(": ");

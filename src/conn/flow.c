@@ -113,6 +113,8 @@ static bool stay(struct conn *conn, int fd, enum flow_way way, uint64_t until_ns
         int error = stay_error(&stay, now_ns);
         if (!error && flow_is_over(conn, way))
             return false;
+        if (!error && host_off())
+            return true;
         if (!error && !sleep_for(&stay, now_ns, ready))
             error = EINTR;
         if (error) {
@@ -123,9 +125,12 @@ static bool stay(struct conn *conn, int fd, enum flow_way way, uint64_t until_ns
     return true;
 }
 
-/* A call that must not block comes back later. */
+/* A call that must not block comes back later; now and then, too, to find the kill switch. */
 static bool come_back(struct conn *conn, int fd, uint64_t until_ns)
 {
+    uint64_t look_ns = clock_now_ns() + NS_PER_S;
+    if (look_ns < until_ns)
+        until_ns = look_ns;
     if (!park_begin(conn, fd, until_ns))
         return false;
     errno = EAGAIN;
@@ -284,7 +289,8 @@ bool flow_begin(struct conn *conn, int fd, enum flow_way way, bool blocking, str
     errno = saved;
     if (pass->most > 0)
         return true;
-    flow_cut(conn, fd); /* limit=0B */
+    inject_count(conn); /* limit=0B */
+    flow_cut(conn, fd);
     return !is_over(conn, way, pass);
 }
 
