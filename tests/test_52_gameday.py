@@ -163,7 +163,7 @@ def test_bandwidth_collapse(resil):
         for child in many:
             size, seconds = resil.finish(child).out.split()
             assert child.returncode != 0 and 0.4 <= float(seconds) <= 0.4 + 2 * UPPER, (size, seconds)
-            assert 0.35 * 65536 <= int(size) <= 0.7 * 65536, size
+            assert 0 < int(size) <= 0.7 * 65536, size
         row = resil.row("dependency")
         assert row["connections"] == 0 and row["counters"]["opened"] == 0
     finally:

@@ -2,16 +2,21 @@
 """Goal: what no proxy can do: a slow accept, faults of one program among several, inside TLS without a certificate, seen by the breakers
 or not; repeatable to the last delay; RST on the wire; forbidden where the configuration says so; and free when it is not asked for."""
 
+import glob
 import json
 import os
+import re
+import shlex
+import shutil
 import ssl
 import subprocess
 import time
 
 import pytest
 
+import bench
 import servers
-from helper import PYTHON, program, wait_until
+from helper import BUILD, LIBRARY, PYTHON, TESTS, TOP, program, wait_until
 from servers import HOST, PAGE, Counting, Scripted, http_answer, read_request
 from test_51_faults import REQUEST, peers, run, start, whole  # noqa: F401 (a fixture)
 
@@ -238,3 +243,46 @@ def test_the_kill_switch_ends_what_is_under_way(resil, peers):
     for mode, child in children:
         seen = json.loads(resil.finish(child).out)
         assert whole(seen), (mode, seen)
+
+
+# ---- free when it is not asked for ------------------------------------------------------------------------------
+
+HOT = ["hooks/input", "hooks/output", "conn/transfer"]  # what a send and a receive run through
+PROBE = os.path.join(TESTS, "bench", "pairs.c")
+
+
+@pytest.fixture(scope="module")
+def without_chaos(tmp_path_factory):
+    """The library linked from the same objects, but the hot ones compiled without chaos."""
+    directory = str(tmp_path_factory.mktemp("plain"))
+    with open(os.path.join(BUILD, "flags"), encoding="utf-8") as file:
+        compiler, *flags = shlex.split(file.read())
+    compiling = [subprocess.Popen([compiler, *flags, "-DRESIL_WITHOUT_CHAOS", "-MF", os.devnull, "-c", f"src/{name}.c", "-o",
+                                   os.path.join(directory, os.path.basename(name) + ".o")], cwd=TOP) for name in HOT]
+    assert [one.wait(timeout=60) for one in compiling] == [0] * len(HOT)
+    others = [path for path in glob.glob(os.path.join(BUILD, "src", "*", "*.o"))
+              if os.path.relpath(path, os.path.join(BUILD, "src"))[:-2] not in HOT]
+    library = os.path.join(directory, "libresil.so")
+    subprocess.run([compiler, "-shared", f"-Wl,--version-script={os.path.join(BUILD, 'libresil.map')}", "-Wl,-z,defs,-z,now", "-o",
+                    library, *others, *glob.glob(os.path.join(directory, "*.o")), "-ldl"], check=True, timeout=60)
+    return library
+
+
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind")
+def test_unset_it_costs_nothing(resil, without_chaos, tmp_path):
+    """The instructions of a send and its recv on a tracked connection, all policies on, with and without the code: what differs is
+    where the compiler keeps two values."""
+    probe, few, many = str(tmp_path / "pairs"), 50, 250
+    subprocess.run(["cc", *bench.FLAGS, "-o", probe, PROBE, "-ldl"], check=True, timeout=60)
+    resil.config(bench.ALL_POLICIES)
+    tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={os.devnull}", probe, "exchange", "0"]
+
+    def cost(library):
+        runs = {calls: [resil.spawn([*tool, str(calls)], env={"LD_PRELOAD": library, "RESIL_SEGMENT": "private"}) for _ in range(2)]
+                for calls in (few, many)}
+        least = {calls: min(int(re.search(rb"Collected : (\d+)", resil.finish(child, 60).err)[1]) for child in children)
+                 for calls, children in runs.items()}
+        return (least[many] - least[few]) / (many - few)
+
+    plain, ours = cost(without_chaos), cost(LIBRARY)
+    assert plain > 500 and ours - plain <= 3, (plain, ours)

@@ -38,6 +38,8 @@ enum conn_state {
 
 enum { CURIOUS_JUDGE = 1, CURIOUS_REPLAY = 2 };
 
+enum { UNUSUAL_ERROR = 1 /* pending_error */, UNUSUAL_CHAOS = 2 /* struck */ };
+
 /* One direction of a connection that chaos strikes. */
 enum flow_way { FLOW_IN, FLOW_OUT, FLOW_WAYS };
 struct flow {
@@ -110,6 +112,7 @@ struct conn {
     _Atomic uint32_t send_limited; /* SO_SNDTIMEO is ours: a connect blocks, or was left by a jump or a cancellation */
     _Atomic int64_t app_send_ns;   /* then: what the application set, 0 = none */
     _Atomic int32_t pending_error; /* seen by us while completing a read: the next call's */
+    _Atomic uint32_t unusual;      /* UNUSUAL_*: a receive must look at more: one test for what is rare */
     /* Chaos (conn/inject.h, conn/flow.h): drawn before the connect. */
     uint64_t ordinal;              /* of this process's connections to the destination */
     uint64_t stream;               /* of random numbers */
@@ -176,6 +179,31 @@ static inline struct conn *conn_of(int fd)
 {
     uint32_t number = conn_number(fd);
     return __builtin_expect(number == 0, 1) ? NULL : conn_named(number);
+}
+
+/* conn_is_struck(conn): chaos has something to do with it. -DRESIL_WITHOUT_CHAOS makes a library without, for whoever
+ * wants to compare. */
+static inline bool conn_is_struck(const struct conn *conn)
+{
+#ifdef RESIL_WITHOUT_CHAOS
+    (void)conn;
+    return false;
+#else
+    return __builtin_expect(conn->struck != 0, 0);
+#endif
+}
+
+/* conn_keep_error(conn, error): the next receive fails with it. conn_kept_error(conn): takes it; 0 = none. */
+static inline void conn_keep_error(struct conn *conn, int error)
+{
+    atomic_store(&conn->pending_error, error);
+    atomic_fetch_or(&conn->unusual, UNUSUAL_ERROR);
+}
+
+static inline int conn_kept_error(struct conn *conn)
+{
+    atomic_fetch_and(&conn->unusual, ~(uint32_t)UNUSUAL_ERROR);
+    return atomic_exchange(&conn->pending_error, 0);
 }
 
 /* Number of records in use: 0 means that no wait has anything to watch. */

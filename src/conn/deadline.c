@@ -109,6 +109,9 @@ void deadline_fire(uint64_t now_ns)
             next_ns = earlier(next_ns, deadline_ns > now_ns ? deadline_ns : now_ns + OFF_RETRY_NS);
         if (new_ns)
             next_ns = earlier(next_ns, new_ns);
+        uint64_t cut_ns = atomic_load_explicit(&conn->cut_ns, memory_order_relaxed);
+        if (cut_ns)
+            next_ns = earlier(next_ns, cut_ns > now_ns ? cut_ns : now_ns + OFF_RETRY_NS);
         if (parked_ns)
             next_ns = earlier(next_ns, parked_ns);
     }

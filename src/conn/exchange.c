@@ -115,8 +115,6 @@ static bool begin_answer(struct conn *conn, uint64_t now_ns)
     atomic_store_explicit(&conn->slow_at_ns, 0, memory_order_relaxed);
     steer_learn(conn, latency_ns, now_ns);
     timer_start(conn, now_ns, conn->conf->timeout_idle_ns);
-    if (__builtin_expect(conn->struck != 0, 0))
-        atomic_fetch_and_explicit(&conn->delayed, ~(uint32_t)FAULT_AT_WRITE, memory_order_relaxed);
     return true;
 }
 

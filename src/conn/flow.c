@@ -72,6 +72,9 @@ static bool sleep_for(struct stay *stay, uint64_t now_ns, bool *ready)
         end_ns = stay->app_end_ns;
     if (next_ns != 0 && next_ns < end_ns)
         end_ns = next_ns;
+    uint64_t cut_ns = atomic_load(&stay->conn->cut_ns);
+    if (cut_ns != 0 && cut_ns < end_ns)
+        end_ns = cut_ns;
     int64_t rest_ns = end_ns > now_ns ? (int64_t)(end_ns - now_ns) : 0;
     struct timespec rest = {.tv_sec = (time_t)(rest_ns / NS_PER_S), .tv_nsec = (long)(rest_ns % NS_PER_S)};
     int result = real.ppoll(&one, ready != NULL, &rest, NULL);
@@ -212,8 +215,9 @@ static bool wait_until_open(struct conn *conn, int fd, enum flow_way way, bool b
 {
     uint64_t held_ns = held_until_ns(conn, way), open_ns = conn->flow[way].open_ns;
     uint64_t until_ns = held_ns > open_ns ? held_ns : open_ns;
-    if (until_ns <= clock_now_ns())
-        return true;
+    bool ready = false;
+    if (until_ns <= clock_now_ns()) /* the kernel's own wait would last beyond a cut */
+        return way == FLOW_OUT || !blocking || atomic_load(&conn->cut_ns) == 0 || stay(conn, fd, way, NEVER_NS, &ready);
     if (blocking)
         return stay(conn, fd, way, until_ns, NULL);
     return (way == FLOW_IN && !has_input(fd)) || !come_back(conn, fd, until_ns);
@@ -371,6 +375,8 @@ void flow_passed(struct conn *conn, int fd, enum flow_way way, size_t bytes, boo
     if (host_off())
         return;
     flow->moved += bytes;
+    if (way == FLOW_IN)
+        atomic_fetch_and(&conn->delayed, ~(uint32_t)FAULT_AT_WRITE); /* an answer: the next write begins an exchange */
     for (const struct fault *fault = next_fault(conn, way, &index); fault; fault = next_fault(conn, way, &index)) {
         charge(conn, flow, fault, index - 1, bytes, now_ns);
         shaped |= fault->kind == FAULT_BANDWIDTH || fault->kind == FAULT_SLICE;

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "conn/host.h"
 #include "conn/kernel.h"
+#include "conn/pace.h"
 #include "real/real.h"
 #include "segment/events.h"
 #include "tables/enums.h"
@@ -77,6 +78,10 @@ void inject_draw(struct conn *conn, enum inject_source source, const struct faul
     conn->chaos_began_ns = began_ns;
     conn->stream = fault_stream(host.chaos_seed, hash_name(name), conn->ordinal);
     conn->struck = draw(&call, source, faults, began_ns, false);
+    if (conn->struck == 0)
+        return;
+    atomic_fetch_or(&conn->unusual, UNUSUAL_CHAOS);
+    conn->paced |= PACE_CHAOS;
 }
 
 void inject_number_lookup(struct inject_call *call)
@@ -93,6 +98,8 @@ uint32_t inject_draw_lookup(const struct inject_call *call, enum inject_source s
 void inject_forget(struct conn *conn)
 {
     conn->struck = 0;
+    atomic_fetch_and(&conn->unusual, ~(uint32_t)UNUSUAL_CHAOS);
+    conn->paced &= ~(uint32_t)PACE_CHAOS;
     memset((void *)conn->flow, 0, sizeof conn->flow);
     atomic_store(&conn->told, 0);
     atomic_store(&conn->delayed, 0);

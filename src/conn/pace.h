@@ -13,8 +13,8 @@
 #include "conn/conn.h"
 #include "policy/rate.h"
 
-/* Bits of conn->paced. */
-enum { PACE_SLOT = 1, PACE_EXCHANGES = 2, PACE_BYTES = 4 };
+/* Bits of conn->paced. PACE_CHAOS: it is struck, and its writes are conn/shape.h's. */
+enum { PACE_SLOT = 1, PACE_EXCHANGES = 2, PACE_BYTES = 4, PACE_CHAOS = 8 };
 
 /* pace_open(conn, name): what of this concerns a new connection to the destination called name. */
 void pace_open(struct conn *conn, const char *name);

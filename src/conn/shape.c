@@ -160,7 +160,7 @@ ssize_t shape_receive(struct conn *conn, int fd, struct msghdr *message, int fla
         if (result > 0)
             got += (size_t)result;
         else if (result < 0 && errno != EAGAIN && errno != EINTR)
-            atomic_store(&conn->pending_error, errno); /* it belongs to the next call */
+            conn_keep_error(conn, errno); /* it belongs to the next call */
         errno = result < 0 ? saved : errno;
     }
     return got > 0 ? (ssize_t)got : result;
@@ -216,7 +216,7 @@ ssize_t shape_send(struct conn *conn, int fd, const struct msghdr *message, int 
     size_t total = readable(message, sizeof *message) ? asked(message) : SIZE_MAX, done = 0;
     if (total == SIZE_MAX)
         return real.sendmsg(fd, message, flags);
-    if (!transfer_write_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
+    if (!transfer_write_enter(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     ssize_t result;
     do {

@@ -52,9 +52,7 @@ uint64_t timer_next_ns(const struct conn *conn)
 {
     uint64_t deadline_ns = atomic_load_explicit(&conn->deadline_ns, memory_order_relaxed);
     uint64_t slow_ns = atomic_load_explicit(&conn->slow_at_ns, memory_order_relaxed);
-    uint64_t cut_ns = atomic_load_explicit(&conn->cut_ns, memory_order_relaxed);
-    uint64_t next_ns = slow_ns && (deadline_ns == 0 || slow_ns < deadline_ns) ? slow_ns : deadline_ns;
-    return __builtin_expect(cut_ns != 0, 0) && (next_ns == 0 || cut_ns < next_ns) ? cut_ns : next_ns;
+    return slow_ns && (deadline_ns == 0 || slow_ns < deadline_ns) ? slow_ns : deadline_ns;
 }
 
 bool timer_exchange_is_over(const struct conn *conn, uint64_t now_ns)

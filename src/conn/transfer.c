@@ -52,7 +52,8 @@ static bool withheld(const struct transfer *transfer)
     return true;
 }
 
-bool transfer_read_enter(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
+static inline __attribute__((always_inline)) bool enter_read(struct transfer *transfer, struct conn *conn, int fd,
+                                                             bool dontwait)
 {
     *transfer =
         (struct transfer){.conn = conn, .fd = fd, .dontwait = dontwait, .generation = atomic_load(&conn->generation)};
@@ -66,10 +67,15 @@ bool transfer_read_enter(struct transfer *transfer, struct conn *conn, int fd, b
     return true;
 }
 
+bool transfer_read_enter(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
+{
+    return enter_read(transfer, conn, fd, dontwait);
+}
+
 bool transfer_read_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
 {
     int saved = errno;
-    if (!transfer_read_enter(transfer, conn, fd, dontwait))
+    if (!enter_read(transfer, conn, fd, dontwait))
         return false;
     block_read_begin(conn, fd, dontwait, &transfer->block);
     errno = saved;
@@ -142,7 +148,9 @@ void transfer_show_written(const struct transfer *transfer, const struct iovec *
         show_request(transfer->conn, iov, count, (size_t)result);
 }
 
-bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
+/* shaping: by conn/shape.h, which is there when the connection is struck. */
+static inline __attribute__((always_inline)) bool begin_write(struct transfer *transfer, struct conn *conn, int fd,
+                                                              bool dontwait, bool shaping)
 {
     int saved = errno;
     *transfer =
@@ -150,14 +158,28 @@ bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, 
     if (poisoned(conn, fd) || withheld(transfer))
         return false;
     block_mend(conn, fd);
-    if (conn->paced && !pace_write(conn, fd, atomic_load(&conn->blocking) && !dontwait))
-        return false;
+    if (__builtin_expect(conn->paced != 0, 0)) {
+        transfer->shaped = !shaping && conn_is_struck(conn);
+        if (transfer->shaped ||
+            ((conn->paced & ~(uint32_t)PACE_CHAOS) && !pace_write(conn, fd, atomic_load(&conn->blocking) && !dontwait)))
+            return false;
+    }
     /* An exchange begins with its first byte: the answer may be there before the write returns. */
     enum conn_state state = conn_state(conn);
     if (state == CONN_FRESH || state == CONN_ANSWERING)
         transfer->begun_ns = clock_now_ns();
     errno = saved;
     return true;
+}
+
+bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
+{
+    return begin_write(transfer, conn, fd, dontwait, false);
+}
+
+bool transfer_write_enter(struct transfer *transfer, struct conn *conn, int fd, bool dontwait)
+{
+    return begin_write(transfer, conn, fd, dontwait, true);
 }
 
 void transfer_write_end(struct transfer *transfer, ssize_t result, size_t bytes)

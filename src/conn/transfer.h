@@ -24,6 +24,7 @@ struct transfer {
     struct conn *conn;
     int fd;
     bool dontwait;
+    bool shaped;         /* a write is over before it began: it is conn/shape.h's */
     bool peek;           /* nothing is consumed: no bytes, no answer */
     const void *buffer;  /* where a receive puts its bytes, NULL = in several places, or nowhere */
     uint64_t begun_ns;   /* of a write that may open an exchange */
@@ -66,7 +67,10 @@ static inline void transfer_show_request(const struct transfer *transfer, const 
     transfer_show_gather(transfer, &one, buf ? 1 : 0, result);
 }
 
+/* False: likewise; or transfer->shaped: chaos strikes the connection, and nothing has happened yet.
+ * transfer_write_enter(): the same, for conn/shape.h itself. */
 bool transfer_write_begin(struct transfer *transfer, struct conn *conn, int fd, bool dontwait);
+bool transfer_write_enter(struct transfer *transfer, struct conn *conn, int fd, bool dontwait);
 /* After the real call; bytes is what went out (for sendmmsg not its result). */
 void transfer_write_end(struct transfer *transfer, ssize_t result, size_t bytes);
 

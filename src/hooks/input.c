@@ -44,7 +44,7 @@ static ssize_t complete(struct transfer *transfer, char *buf, size_t bytes, int 
         transfer_show_buffer(transfer, buf + got, more);
         if (more <= 0) {
             if (more < 0)
-                atomic_store(&conn->pending_error, errno);
+                conn_keep_error(conn, errno);
             errno = saved;
             return got;
         }
@@ -53,17 +53,20 @@ static ssize_t complete(struct transfer *transfer, char *buf, size_t bytes, int 
     return got;
 }
 
-static bool pending(struct conn *conn)
+/* Before a receive: -1 with an error that was kept for it, 1 when chaos strikes the connection, else 0. */
+static inline int unusual(struct conn *conn)
 {
-    if (__builtin_expect(atomic_load_explicit(&conn->pending_error, memory_order_relaxed) == 0, 1))
-        return false;
-    errno = atomic_exchange(&conn->pending_error, 0);
-    return true;
+    if (__builtin_expect(atomic_load_explicit(&conn->unusual, memory_order_relaxed) == 0, 1))
+        return 0;
+    int error = conn_kept_error(conn);
+    if (error)
+        errno = error;
+    return error ? -1 : conn_is_struck(conn);
 }
 
 /* A stream has no sender's address to tell. */
-static ssize_t shaped(struct conn *conn, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
-                      socklen_t *length)
+static SLOW ssize_t shaped(struct conn *conn, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
+                           socklen_t *length)
 {
     ssize_t result = shape_receive_buffer(conn, fd, buf, bytes, flags);
     if (result >= 0 && from && length && kernel_readable(length, sizeof *length))
@@ -80,10 +83,9 @@ static SLOW ssize_t receive(uint32_t number, int fd, void *buf, size_t bytes, in
     ssize_t result;
     if (!conn || off_stream(flags))
         return plain ? real.recv(fd, buf, bytes, flags) : real.recvfrom(fd, buf, bytes, flags, from, length);
-    if (pending(conn))
-        return -1;
-    if (__builtin_expect(conn->struck != 0, 0))
-        return shaped(conn, fd, buf, bytes, flags, from, length);
+    int first = unusual(conn);
+    if (first != 0)
+        return first < 0 ? -1 : shaped(conn, fd, buf, bytes, flags, from, length);
     if (!transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     transfer.peek = (flags & MSG_PEEK) != 0;
@@ -115,10 +117,9 @@ static SLOW ssize_t tracked_read(uint32_t number, int fd, void *buf, size_t byte
     ssize_t result;
     if (!conn)
         return real.read(fd, buf, bytes);
-    if (pending(conn))
-        return -1;
-    if (__builtin_expect(conn->struck != 0, 0))
-        return shape_receive_buffer(conn, fd, buf, bytes, 0);
+    int first = unusual(conn);
+    if (first != 0)
+        return first < 0 ? -1 : shape_receive_buffer(conn, fd, buf, bytes, 0);
     if (!transfer_read_begin(&transfer, conn, fd, false))
         return -1;
     transfer.buffer = buf;
@@ -148,10 +149,9 @@ static SLOW ssize_t tracked_readv(uint32_t number, int fd, const struct iovec *i
     ssize_t result;
     if (!conn)
         return real.readv(fd, iov, count);
-    if (pending(conn))
-        return -1;
-    if (__builtin_expect(conn->struck != 0, 0))
-        return shaped_vector(conn, fd, iov, count);
+    int first = unusual(conn);
+    if (first != 0)
+        return first < 0 ? -1 : shaped_vector(conn, fd, iov, count);
     if (!transfer_read_begin(&transfer, conn, fd, false))
         return -1;
     do
@@ -174,10 +174,9 @@ static SLOW ssize_t tracked_recvmsg(uint32_t number, int fd, struct msghdr *mess
     ssize_t result;
     if (!conn || off_stream(flags))
         return real.recvmsg(fd, message, flags);
-    if (pending(conn))
-        return -1;
-    if (__builtin_expect(conn->struck != 0, 0))
-        return shape_receive(conn, fd, message, flags);
+    int first = unusual(conn);
+    if (first != 0)
+        return first < 0 ? -1 : shape_receive(conn, fd, message, flags);
     if (!transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
     transfer.peek = (flags & MSG_PEEK) != 0;
@@ -218,10 +217,9 @@ int input_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, 
     ssize_t bytes;
     if (!conn || off_stream(flags))
         return real_recvmmsg(fd, messages, count, flags, timeout, wide);
-    if (pending(conn) || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
+    if (unusual(conn) < 0 || !transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
-    if (__builtin_expect(conn->struck != 0, 0) &&
-        !shape_enter(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, NULL, &bytes))
+    if (conn_is_struck(conn) && !shape_enter(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, NULL, &bytes))
         return (int)bytes;
     transfer.peek = (flags & MSG_PEEK) != 0;
     do {
@@ -233,7 +231,7 @@ int input_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, 
     for (int i = 0; bytes > 0 && i < result; i++)
         transfer_show_vector(&transfer, seen(messages[i].msg_hdr.msg_iov, flags), messages[i].msg_hdr.msg_iovlen,
                              (ssize_t)messages[i].msg_len);
-    if (__builtin_expect(conn->struck != 0, 0) && !transfer.peek)
+    if (conn_is_struck(conn) && !transfer.peek)
         shape_leave(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, bytes);
     return bytes < 0 ? -1 : result;
 }
@@ -268,10 +266,9 @@ static SLOW ssize_t tracked_preadv(struct conn *conn, int fd, const struct iovec
 {
     struct transfer transfer;
     ssize_t result;
-    if (pending(conn))
-        return -1;
-    if (__builtin_expect(conn->struck != 0, 0) && offset == -1 && flags == 0)
-        return shaped_vector(conn, fd, iov, count);
+    int first = unusual(conn);
+    if (first != 0 && (first < 0 || (offset == -1 && flags == 0)))
+        return first < 0 ? -1 : shaped_vector(conn, fd, iov, count);
     if (!transfer_read_begin(&transfer, conn, fd, (flags & RWF_NOWAIT) != 0))
         return -1;
     do

@@ -9,15 +9,13 @@
 #include "hooks/hook.h"
 
 /* The path of a tracked descriptor stands apart, so that an untracked one pays for two loads and no more. */
-#define TRACKED(dontwait, shaped, call, show)                                                                          \
+#define TRACKED(dontwait, shaped_call, call, show)                                                                     \
     struct transfer transfer;                                                                                          \
     struct conn *conn = conn_named(number);                                                                            \
     if (!conn)                                                                                                         \
         return call;                                                                                                   \
-    if (__builtin_expect(conn->struck != 0, 0))                                                                        \
-        return shaped;                                                                                                 \
     if (!transfer_write_begin(&transfer, conn, fd, dontwait))                                                          \
-        return -1;                                                                                                     \
+        return transfer.shaped ? (shaped_call) : -1;                                                                   \
     ssize_t result = call;                                                                                             \
     show;                                                                                                              \
     transfer_write_end(&transfer, result, result > 0 ? (size_t)result : 0);                                            \
@@ -27,13 +25,13 @@
 #define ENTER(dontwait, bytes)                                                                                         \
     struct transfer transfer;                                                                                          \
     ssize_t refused;                                                                                                   \
-    if (!transfer_write_begin(&transfer, conn, fd, dontwait))                                                          \
+    if (!transfer_write_enter(&transfer, conn, fd, dontwait))                                                          \
         return -1;                                                                                                     \
-    if (__builtin_expect(conn->struck != 0, 0) && !shape_enter(conn, fd, FLOW_OUT, dontwait, bytes, &refused))         \
+    if (conn_is_struck(conn) && !shape_enter(conn, fd, FLOW_OUT, dontwait, bytes, &refused))                           \
     return -1
 #define LEAVE(dontwait, result, carried)                                                                               \
     transfer_write_end(&transfer, result, (carried) > 0 ? (size_t)(carried) : 0);                                      \
-    if (__builtin_expect(conn->struck != 0, 0))                                                                        \
+    if (conn_is_struck(conn))                                                                                          \
     shape_leave(conn, fd, FLOW_OUT, dontwait, carried)
 
 static ssize_t shaped_vector(struct conn *conn, int fd, const struct iovec *iov, int count)
@@ -204,13 +202,13 @@ HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
         return splice_out(target, in, in_offset, out, out_offset, bytes, flags);
     if (!transfer_read_begin(&transfer, source, in, false))
         return -1;
-    if (__builtin_expect(source->struck != 0, 0) && !shape_enter(source, in, FLOW_IN, false, &bytes, &result))
+    if (conn_is_struck(source) && !shape_enter(source, in, FLOW_IN, false, &bytes, &result))
         return result;
     do
         result = real.splice(in, in_offset, out, out_offset, bytes, flags);
     while (transfer_read_again(&transfer, &result, bytes));
     transfer_show_buffer(&transfer, NULL, result);
-    if (__builtin_expect(source->struck != 0, 0))
+    if (conn_is_struck(source))
         shape_leave(source, in, FLOW_IN, false, result);
     return result;
 }

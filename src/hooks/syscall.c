@@ -171,8 +171,7 @@ static long receive(const struct call *call, int fd)
         return syscall_make(call);
     if (!transfer_read_begin(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))
         return -1;
-    if (__builtin_expect(conn->struck != 0, 0) &&
-        !shape_enter(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, NULL, &bytes))
+    if (conn_is_struck(conn) && !shape_enter(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, NULL, &bytes))
         return bytes;
     transfer.peek = (flags & MSG_PEEK) != 0;
     if (flags & MSG_WAITALL)
@@ -182,7 +181,7 @@ static long receive(const struct call *call, int fd)
         bytes = carried(call, result);
     } while (transfer_read_again(&transfer, &bytes, bytes == 0 && wants_bytes(call)));
     transfer_show_buffer(&transfer, NULL, bytes);
-    if (__builtin_expect(conn->struck != 0, 0) && !transfer.peek)
+    if (conn_is_struck(conn) && !transfer.peek)
         shape_leave(conn, fd, FLOW_IN, (flags & MSG_DONTWAIT) != 0, bytes);
     return bytes < 0 ? -1 : result;
 }
@@ -195,15 +194,15 @@ static long transmit(const struct call *call, int fd)
         return syscall_make(call);
     bool dontwait = (message_flags(call) & MSG_DONTWAIT) != 0;
     ssize_t bytes;
-    if (!transfer_write_begin(&transfer, conn, fd, dontwait))
+    if (!transfer_write_enter(&transfer, conn, fd, dontwait))
         return -1;
-    if (__builtin_expect(conn->struck != 0, 0) && !shape_enter(conn, fd, FLOW_OUT, dontwait, NULL, &bytes))
+    if (conn_is_struck(conn) && !shape_enter(conn, fd, FLOW_OUT, dontwait, NULL, &bytes))
         return -1;
     long result = syscall_make(call);
     bytes = carried(call, result);
     transfer_show_request(&transfer, NULL, bytes);
     transfer_write_end(&transfer, result, bytes > 0 ? (size_t)bytes : 0);
-    if (__builtin_expect(conn->struck != 0, 0))
+    if (conn_is_struck(conn))
         shape_leave(conn, fd, FLOW_OUT, dontwait, bytes);
     return result;
 }
