@@ -79,13 +79,13 @@ void host_log(const char *format, ...)
     va_end(args);
     line[used++] = '\n';
     if (strcmp(host.log_env, "stderr") == 0) {
-        raw_write(STDERR_FILENO, line, used);
+        raw_append(STDERR_FILENO, line, used);
         return;
     }
     /* Opened for each line: a descriptor of ours would be closed, inherited or counted by the program. */
     int fd = raw_open(host.log_env, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
     if (fd >= 0) {
-        raw_write(fd, line, used);
+        raw_append(fd, line, used);
         raw_close(fd);
     }
 }

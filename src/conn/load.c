@@ -11,6 +11,7 @@
 #include "config/overlay.h"
 #include "conn/host.h"
 #include "real/raw.h"
+#include "real/stack.h"
 #include "segment/events.h"
 #include "segment/publish.h"
 #include "segment/rows.h"
@@ -91,7 +92,7 @@ void load_publish_if_missing(void)
     }
     void *scratch = map(SEG_RULES_BYTES);
     if (scratch) {
-        compile_and_publish(scratch);
+        stack_run(compile_and_publish, scratch);
         raw_munmap(scratch, SEG_RULES_BYTES);
     }
     publish_end(&host.segment, owner);
@@ -140,35 +141,40 @@ static struct rules_copy *lay_out(const struct rules *published, const struct li
     return copy;
 }
 
-/* What is published now; *generation is that of the copy. NULL when there is no whole one. */
-static struct rules_copy *take_copy(uint64_t *generation)
+struct taken {
+    struct rules_copy *copy; /* NULL: there is no whole one */
+    uint64_t generation;
+};
+
+/* What is published now. */
+static void take_copy(void *result)
 {
-    struct rules_copy *copy = NULL;
+    struct taken *taken = result;
     void *block = map(SEG_RULES_BYTES); /* only what is written is ever there; and they may grow at this moment */
     if (!block)
-        return NULL;
-    size_t copied = publish_copy(&host.segment, block, SEG_RULES_BYTES, generation);
+        return;
+    size_t copied = publish_copy(&host.segment, block, SEG_RULES_BYTES, &taken->generation);
     const struct rules *rules = block;
     if (copied && usable(rules, copied)) {
         const struct live *live = live_find(rules, copied);
         const struct rules *inner = live_rules(live);
-        copy = lay_out(rules, inner && inner->destinations > SEG_ROWS ? NULL : live);
+        taken->copy = lay_out(rules, inner && inner->destinations > SEG_ROWS ? NULL : live);
     }
     raw_munmap(block, SEG_RULES_BYTES);
-    return copy;
 }
 
 void load_refresh(void)
 {
-    uint64_t generation = 0;
+    struct taken taken = {0};
     if (!host_turn_take(&host.refreshing))
         return;
-    struct rules_copy *copy = take_copy(&generation);
+    stack_run(take_copy, &taken);
+    const struct rules_copy *copy = taken.copy;
     if (copy) {
         if (atomic_load(&host.rules) || (copy->live && copy->live->variants))
             atomic_store(&host.rules_move, 1);
         copies_replace(copy);
-        atomic_store_explicit(&host.rules_generation, generation, memory_order_release);
+        atomic_store_explicit(&host.rules_generation, taken.generation, memory_order_release);
     } else if (publish_size(&host.segment) != 0) {
         atomic_fetch_add(&seg_header(&host.segment)->doubts, 1);
     }

@@ -2,6 +2,7 @@
  * From rows to hosts, from the choice to a socket address. */
 #include "conn/steer.h"
 
+#include <alloca.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
@@ -268,11 +269,12 @@ static void describe_call(const struct attempt *attempt, struct balance_call *ca
 
 static struct balance_choice choose(const struct attempt *attempt, bool *tried)
 {
-    struct balance_host all[BALANCE_HOSTS];
+    uint32_t count = attempt->destination->endpoints;
+    struct balance_host *all = alloca((count ? count : 1) * sizeof *all); /* the stack may be small */
     struct balance_call call;
     look(attempt, all);
     describe_call(attempt, &call);
-    struct balance_choice choice = balance_pick(all, attempt->destination->endpoints, &call);
+    struct balance_choice choice = balance_pick(all, count, &call);
     *tried = choice.verdict != VERDICT_ADMIT || all[choice.index].tried;
     return choice;
 }

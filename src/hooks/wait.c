@@ -14,7 +14,8 @@
 #include "hooks/hook.h"
 #include "real/raw.h"
 
-enum { POLL_COPY = 256, SELECT_COPY = 8192, LONG_BITS = 8 * sizeof(unsigned long), PAGE_BYTES = 4096 };
+/* On the stack, which may be small. */
+enum { POLL_COPY = 64, SELECT_COPY = FD_SETSIZE, LONG_BITS = 8 * sizeof(unsigned long), PAGE_BYTES = 4096 };
 
 static struct timespec timespec_of(int64_t ns)
 {

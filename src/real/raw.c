@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #if defined(__x86_64__)
@@ -200,4 +201,21 @@ ssize_t raw_read_file(const char *path, char *out, size_t size)
     out[used] = '\0';
     raw_close(fd);
     return (ssize_t)used;
+}
+
+uint64_t raw_file_limit(void)
+{
+    struct {
+        uint64_t now, most;
+    } limit = {UINT64_MAX, UINT64_MAX};
+    raw_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit, 0, 0);
+    return limit.now;
+}
+
+ssize_t raw_append(int fd, const void *buf, size_t bytes)
+{
+    struct raw_stat st = {0};
+    uint64_t limit = raw_file_limit();
+    bool bounded = limit != UINT64_MAX && raw_fstat(fd, &st) == 0 && (st.mode & S_IFMT) == S_IFREG;
+    return bounded && st.size + bytes > limit ? -EFBIG : raw_write(fd, buf, bytes);
 }

@@ -21,6 +21,10 @@ int raw_open(const char *path, int flags, int mode);
 int raw_close(int fd);
 ssize_t raw_read(int fd, void *buf, size_t bytes);
 ssize_t raw_write(int fd, const void *buf, size_t bytes);
+/* RLIMIT_FSIZE, UINT64_MAX = none: who writes beyond it is killed (SIGXFSZ). raw_append(): a write at the end of a
+ * file, -EFBIG instead of that. */
+uint64_t raw_file_limit(void);
+ssize_t raw_append(int fd, const void *buf, size_t bytes);
 void *raw_mmap(void *addr, size_t bytes, int prot, int flags, int fd, int64_t offset); /* NULL on failure */
 int raw_munmap(void *addr, size_t bytes);
 int raw_getpid(void);

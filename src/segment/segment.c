@@ -200,6 +200,8 @@ static void initialise(struct segment *segment, bool shared)
 /* Reserves the pages: a sparse file on a full tmpfs would kill the host program with SIGBUS. */
 static int reserve(int fd, uint64_t bytes)
 {
+    if (raw_file_limit() < bytes)
+        return -EFBIG; /* the kernel would kill the host program (SIGXFSZ) */
     int error = ipc_fallocate(fd, bytes);
     if (error != -EOPNOTSUPP && error != -ENOSYS)
         return error;

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ * A stack of our own for what needs more of it than a thread may have: 16 KiB are legal (PTHREAD_STACK_MIN), and a
+ * signal handler may have 8. Any thread; signal handlers; no allocation but the mapping. */
+#ifndef RESIL_REAL_STACK_H
+#define RESIL_REAL_STACK_H
+
+/* stack_run(call, argument): call(argument) on a stack that is mapped for the time of the call; on the caller's own
+ * where none can be had. A call that is left by a jump leaves the mapping behind. Nothing in it may be a cancellation
+ * point.
+ */
+void stack_run(void (*call)(void *argument), void *argument);
+
+#endif
