@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 import grid_servers
-from helper import PYTHON, UPPER
+from helper import LIBRARY, PYTHON, UPPER
 from servers import HOST
 
 PREFIX = r"""
@@ -193,3 +193,49 @@ def test_raw_waits_write_back_what_is_left(resil, mute):
     native = resil.run([PYTHON, "-c", PREFIX + script, str(mute.port)], preload=False)
     assert run(resil, mute.port, script) == json.loads(native.out) == {
         "seen": [[0, [0, 0], True]] * 3, "error": 14}
+
+
+IDLE = r"""
+import os, threading
+r, w = os.pipe()
+sets = [select.epoll() for _ in range(3)]
+for one in sets:
+    one.register(r, select.EPOLLIN)
+seen = []
+threads = [threading.Thread(target=lambda one=one: seen.append(one.poll(None, 1))) for one in sets for _ in range(2)]
+for one in threads:
+    one.start()
+time.sleep(0.2 if sys.argv[2:] else 1.4)
+%s
+os.write(w, b"x")
+for one in threads:
+    one.join(5)
+tell(seen=[[event for _, event in each] for each in seen], fds=sorted(map(int, os.listdir("/proc/self/fd"))))
+"""
+
+
+def idle(resil, port, connects, preload):
+    """What the threads saw, the descriptors at the end, and how often epoll_wait was called."""
+    log = resil.file("strace", "")
+    tracer = ["strace", "-f", "-qq", "-e", "signal=none", "-e", "trace=epoll_wait", "-o", log]
+    if preload:
+        tracer += ["-E", f"LD_PRELOAD={LIBRARY}"]
+    result = resil.run([*tracer, PYTHON, "-c", PREFIX + IDLE % connects, str(port), *connects[:1]], preload=False)
+    assert result.status == 0, result
+    with open(log, encoding="utf-8") as file:
+        return json.loads(result.out), sum("epoll_wait" in line and "resumed" not in line for line in file)
+
+
+def test_an_idle_process_is_not_woken(resil, mute):
+    """Six threads sleep in three sets, and nobody connects: as natively, each calls once."""
+    resil.config(f"[destination backend]\nmatch = {HOST}\ntimeout.response = 5s\n")
+    assert idle(resil, mute.port, "", True) == idle(resil, mute.port, "", False)
+
+
+def test_a_first_connection_wakes_them_once(resil, mute):
+    """... and go to sleep again, until the deadline that they know now; the program sees nothing of it."""
+    resil.config(f"[destination backend]\nmatch = {HOST}\ntimeout.response = 30s\n")
+    connects = f's.setblocking(True); s.connect(("{HOST}", port)); time.sleep(0.3)'
+    native, ours = idle(resil, mute.port, connects, False), idle(resil, mute.port, connects, True)
+    # Of two threads of one set one may take what is meant for the other.
+    assert ours[0] == native[0] and native[1] == 6 and 12 <= ours[1] <= 18

@@ -10,6 +10,7 @@
 #include "conn/pace.h"
 #include "conn/park.h"
 #include "conn/pending.h"
+#include "conn/sleeper.h"
 #include "conn/timer.h"
 #include "conn/track.h"
 #include "policy/timeout.h"
@@ -23,6 +24,7 @@ static _Atomic uint64_t shortest_ns = UINT64_MAX; /* any thread lowers, never ra
 #define OFF_RETRY_NS 100000000ull
 #define LOOK_NS      10000000ull /* longer than a look at all records takes */
 #define UNKNOWN_NS   1000000000ull
+#define KNOWN_NS     60000000000ull /* in case that no descriptor is left to wake it with */
 #define NUMBER_MASK  255ull
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -64,16 +66,21 @@ void deadline_note(const struct conf *conf)
                                 conf->timeout_idle_ns,
                                 conf->timeout_exchange_ns,
                                 conf->breaker_slow_time_ns};
+    bool none = atomic_load(&shortest_ns) == UINT64_MAX;
     for (unsigned i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++)
         if (timeouts[i] > 0)
             lower(&shortest_ns, (uint64_t)timeouts[i]);
+    if (none && atomic_load(&shortest_ns) != UINT64_MAX)
+        sleeper_wake();
 }
 
 uint64_t deadline_slice_ns(void)
 {
-    if (atomic_load_explicit(&host.attach_state, memory_order_relaxed) == ATTACH_NONE)
-        return UNKNOWN_NS;
-    return atomic_load_explicit(&shortest_ns, memory_order_relaxed);
+    uint64_t shortest =
+        atomic_load(&shortest_ns); /* after sleeper_begin(): of it and sleeper_wake() one sees the other */
+    if (sleeper_is_known())
+        return earlier(shortest, KNOWN_NS);
+    return atomic_load_explicit(&host.attach_state, memory_order_relaxed) == ATTACH_NONE ? UNKNOWN_NS : shortest;
 }
 
 uint64_t deadline_next(uint64_t now_ns)

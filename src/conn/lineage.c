@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "conn/host.h"
+#include "conn/sleeper.h"
 #include "conn/track.h"
 #include "real/raw.h"
 
@@ -55,5 +56,6 @@ void lineage_after_fork(void)
     host_after_fork();
     if (page)
         atomic_store(page, 1);
+    sleeper_after_fork();
     track_after_fork();
 }

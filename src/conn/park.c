@@ -11,6 +11,7 @@
 #include "conn/host.h"
 #include "conn/pending.h"
 #include "conn/registration.h"
+#include "conn/sleeper.h"
 #include "real/raw.h"
 
 enum { EPOLL_NONE = 0, EPOLL_SEVERAL = -1 };
@@ -181,6 +182,7 @@ void park_wait_end(void)
     uint32_t id = thread_id();
     _Atomic uint32_t *mine = place;
     place = NULL;
+    sleeper_end();
     if (mine)
         atomic_compare_exchange_strong_explicit(mine, &id, 0, memory_order_relaxed, memory_order_relaxed);
 }
@@ -190,6 +192,8 @@ void park_wait_begin(int epfd)
     _Atomic uint32_t *places = waiting[(unsigned)epfd % SETS];
     if (__builtin_expect(place != NULL, 0))
         park_wait_end(); /* a wait that was left by a jump */
+    if (atomic_load_explicit(&conn_live, memory_order_relaxed) == 0)
+        sleeper_begin(epfd, thread_id());
     for (int i = 0; i < PLACES; i++) {
         uint32_t none = 0;
         if (!atomic_compare_exchange_strong_explicit(&places[i], &none, thread_id(), memory_order_relaxed,

@@ -12,6 +12,7 @@
 #include "conn/park.h"
 #include "conn/pending.h"
 #include "conn/exchange.h"
+#include "conn/sleeper.h"
 #include "real/real.h"
 
 bool wait_watching_set(int64_t timeout_ns)
@@ -20,8 +21,7 @@ bool wait_watching_set(int64_t timeout_ns)
         return true;
     if (host.inert || real_single_threaded())
         return false;
-    uint64_t slice_ns = deadline_slice_ns();
-    return timeout_ns < 0 ? slice_ns != UINT64_MAX : (uint64_t)timeout_ns > slice_ns;
+    return timeout_ns < 0 || (uint64_t)timeout_ns > deadline_slice_ns();
 }
 
 bool wait_curious(void)
@@ -94,6 +94,7 @@ int wait_poll_filter(struct pollfd *fds, nfds_t count, int result)
 
 int wait_epoll_filter(const struct wait *wait, int epfd, struct epoll_event *events, int result)
 {
+    result = sleeper_filter(events, result);
     if (result <= 0 || atomic_load_explicit(&pending_calls, memory_order_relaxed) == 0)
         return result;
     int left = 0;

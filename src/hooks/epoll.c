@@ -8,6 +8,7 @@
 #include "conn/exchange.h"
 #include "conn/kernel.h"
 #include "conn/registration.h"
+#include "conn/sleeper.h"
 #include "conn/wait.h"
 #include "hooks/hook.h"
 
@@ -37,7 +38,7 @@ HOOK int epoll_wait(int epfd, struct epoll_event *events, int count, int timeout
     int result;
     park_wait_enter(epfd);
     if (!wait_watching_set(timeout < 0 ? -1 : timeout * NS_PER_MS))
-        return real.epoll_wait(epfd, events, count, timeout);
+        return sleeper_filter(events, real.epoll_wait(epfd, events, count, timeout));
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
     park_wait_begin(epfd);
     do
@@ -53,7 +54,7 @@ HOOK int epoll_pwait(int epfd, struct epoll_event *events, int count, int timeou
     int result;
     park_wait_enter(epfd);
     if (!wait_watching_set(timeout < 0 ? -1 : timeout * NS_PER_MS))
-        return real.epoll_pwait(epfd, events, count, timeout, mask);
+        return sleeper_filter(events, real.epoll_pwait(epfd, events, count, timeout, mask));
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
     park_wait_begin(epfd);
     do
@@ -73,7 +74,7 @@ HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const str
     park_wait_enter(epfd);
     if (!wait_watching_set(-1) || (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)) ||
         !wait_ns(timeout, &timeout_ns) || !wait_watching_set(timeout_ns))
-        return real.epoll_pwait2(epfd, events, count, timeout, mask);
+        return sleeper_filter(events, real.epoll_pwait2(epfd, events, count, timeout, mask));
     wait_start(&wait, timeout_ns);
     park_wait_begin(epfd);
     do {

@@ -10,6 +10,7 @@
 #include "conn/kernel.h"
 #include "conn/park.h"
 #include "conn/pending.h"
+#include "conn/sleeper.h"
 #include "conn/wait.h"
 #include "hooks/hook.h"
 #include "hooks/syscall.h"
@@ -111,7 +112,7 @@ static long wait_for_set(struct call *call)
 #endif
     park_wait_enter(epfd);
     if (!wait_watching_set(-1) || (fine && !read_time(call, 3, &time, &timeout_ns)) || !wait_watching_set(timeout_ns))
-        return syscall_make(call);
+        return sleeper_filter((struct epoll_event *)call->a[1], (int)syscall_make(call));
     wait_start(&wait, timeout_ns);
     park_wait_begin(epfd);
     do

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ * Threads that sleep in epoll_wait in a process that has no connection yet. They know of no deadline, and another
+ * thread may make the first one at any moment, for a socket of their set: then they are woken once, by a descriptor
+ * that stands ready in their set for that moment, and whose event nobody but us sees. So an idle process does not wake
+ * up to look.
+ *
+ * Any thread; signal handlers; no allocation. No system call but in sleeper_wake(). */
+#ifndef RESIL_CONN_SLEEPER_H
+#define RESIL_CONN_SLEEPER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+/* sleeper_begin(epfd, thread): this thread, by its id, is about to sleep. sleeper_end(): it has woken up. A sleep that
+ * was left by a jump is ended by the thread's next one. */
+void sleeper_begin(int epfd, uint32_t thread);
+void sleeper_end(void);
+/* sleeper_is_known(): whether this thread can be woken; false when there are too many. */
+bool sleeper_is_known(void);
+
+/* sleeper_wake(): the first deadline of the process may follow. Wakes all of them, and waits up to 50 ms for them to
+ * have woken up. A few system calls for each. */
+void sleeper_wake(void);
+
+/* sleeper_filter(events, count): takes our own events out of what the kernel answered; returns how many are left. */
+int sleeper_sort_out(struct epoll_event *events, int count);
+extern _Atomic uint32_t sleeper_woken; /* 0 -> 1: there was such an event */
+static inline int sleeper_filter(struct epoll_event *events, int count)
+{
+    bool may_hold = __builtin_expect(atomic_load_explicit(&sleeper_woken, memory_order_relaxed) != 0, 0);
+    return may_hold && count > 0 ? sleeper_sort_out(events, count) : count;
+}
+
+void sleeper_after_fork(void); /* in the child */
+
+#endif
