@@ -2,7 +2,7 @@
  * The private copies of the published rules: which one is current, and when an old one can go.
  *
  * Rules may be published every few seconds for months, so that old copies must go, and threads read them without a
- * lock. A copy that is no longer current is given back when nobody has it pinned and it has been out of use for ten
+ * lock. A copy that is no longer current is given back when nobody has it pinned and it has been out of use for five
  * seconds. Who keeps a pointer into it over a wait pins it: a connect call from its beginning to its end, and a record
  * while it keeps a call (conn/pending.h, conn/replay.h). Who only looks, in between two waits of nobody knows what, is
  * protected by the five seconds. A record has its own copy of the values (struct conn.own), and faults are kept for

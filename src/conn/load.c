@@ -169,7 +169,7 @@ void load_refresh(void)
     if (!host_turn_take(&host.refreshing))
         return;
     stack_run(take_copy, &taken);
-    const struct rules_copy *copy = taken.copy;
+    struct rules_copy *copy = taken.copy;
     if (copy) {
         if (atomic_load(&host.rules) || (copy->live && copy->live->variants))
             atomic_store(&host.rules_move, 1);

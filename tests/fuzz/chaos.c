@@ -13,8 +13,11 @@ static void draw(const struct faults *faults)
         MUST(fault->count >= 0 && fault->after >= 0 && fault->delay_ns >= 0 && fault->spread_ns >= 0);
         MUST(fault->kind != FAULT_ERROR || chaos_errno_name(fault->error));
         for (uint64_t ordinal = 0; ordinal < 4; ordinal++) {
-            fault_strikes(fault, 1, ordinal, i);
-            MUST(fault_delay_ns(fault, 1, ordinal, ordinal) >= 0);
+            uint64_t stream = fault_stream(1, i, ordinal);
+            fault_strikes(fault, stream, ordinal, i, ordinal * NS_PER_S);
+            MUST(fault_delay_ns(fault, stream, i, ordinal) >= 0);
+            MUST(fault->kind != FAULT_SLICE || fault_slice(fault, stream, ordinal) > 0);
+            MUST(fault->kind != FAULT_BANDWIDTH || fault_burst(fault) > 0);
         }
     }
 }
