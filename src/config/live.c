@@ -84,11 +84,17 @@ const struct live *live_find(const struct rules *rules, size_t bytes)
 
 int live_row(const struct live *live, uint32_t destination, uint64_t now_ns)
 {
-    for (uint32_t i = 0; live && i < live->variants; i++) {
-        const struct live_variant *variant = live_variant(live, i);
-        if (variant->destination == destination && now_ns < variant->until_ns)
-            return (int)variant->row;
+    uint32_t low = 0, high = live ? live->variants : 0, end = high;
+    while (low < high) { /* the first of its variants; where they are not sorted, one of them or none */
+        uint32_t middle = low + (high - low) / 2;
+        if (live_variant(live, middle)->destination < destination)
+            low = middle + 1;
+        else
+            high = middle;
     }
+    for (; low < end && live_variant(live, low)->destination == destination; low++)
+        if (now_ns < live_variant(live, low)->until_ns)
+            return (int)live_variant(live, low)->row;
     return -1;
 }
 

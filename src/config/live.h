@@ -18,7 +18,7 @@
 #define LIVE_MAGIC   0x4556494cu /* "LIVE" */
 #define LIVE_FOREVER UINT64_MAX
 
-enum { LIVE_OVERRIDES_MAX = 512, LIVE_PROGRAM = 16, LIVE_ALIGNMENT = 16 };
+enum { LIVE_OVERRIDES_MAX = 1024, LIVE_PROGRAM = 16, LIVE_ALIGNMENT = 16 };
 
 /* Who laid it: LIVE_SET by a person (resctl set, resctl chaos), LIVE_FOUND by discovery, which a person overrules. */
 enum live_source { LIVE_FOUND, LIVE_SET, LIVE_SOURCES };
@@ -41,7 +41,7 @@ struct live {
     char loaded_by[LIVE_PROGRAM];
 };
 
-/* Those of one destination stand together, the one that ends first before the others. */
+/* By destination; those of one by their end, the first one before the others. */
 struct live_variant {
     uint32_t destination;   /* index in the outer rules */
     uint32_t row;           /* index in the inner ones */

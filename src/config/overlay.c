@@ -29,6 +29,7 @@ struct writing {
     uint64_t now_ns;
     struct config_errors *errors;
     struct model model;
+    int *destination; /* of each value, as an index */
     struct variant *variant;
     uint32_t variants;
 };
@@ -45,8 +46,7 @@ int overlay_find(const struct rules *rules, const char *name)
 
 static bool stands(const struct writing *writing, uint32_t index, uint32_t destination, uint64_t at_ns)
 {
-    const struct overlay_value *value = &writing->overlay->value[index];
-    return value->until_ns > at_ns && overlay_find(writing->rules, value->destination) == (int)destination;
+    return writing->destination[index] == (int)destination && writing->overlay->value[index].until_ns > at_ns;
 }
 
 /* The next end of any value of the destination behind at_ns; 0: no value stands any more. */
@@ -151,13 +151,17 @@ static bool build_model(struct writing *writing)
     struct place place = {.file = place_name};
     if (overlay->values && is_unlike_us(writing->rules))
         report_error(writing->errors, place, NULL, "the rules were compiled by another version, want the same one");
+    writing->variant = arena_alloc(&writing->model.arena, (overlay->values + 1) * sizeof *writing->variant);
+    writing->destination = arena_alloc(&writing->model.arena, (overlay->values + 1) * sizeof *writing->destination);
+    if (!writing->variant || !writing->destination)
+        return false;
     for (uint32_t i = 0; i < overlay->values; i++) {
         const struct overlay_value *value = &overlay->value[i];
-        if (overlay_find(writing->rules, value->destination) < 0)
+        writing->destination[i] = overlay_find(writing->rules, value->destination);
+        if (writing->destination[i] < 0)
             report_error(writing->errors, place, value->destination, "no such destination");
     }
-    writing->variant = arena_alloc(&writing->model.arena, (overlay->values + 1) * sizeof *writing->variant);
-    if (writing->errors->count || !writing->variant)
+    if (writing->errors->count)
         return false;
     for (uint32_t i = 0; i < writing->rules->destinations; i++)
         add_destination(writing, i);

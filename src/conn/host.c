@@ -352,7 +352,8 @@ uint64_t host_chaos_wall_ns(const struct rules *rules, uint32_t destination, uin
 {
     const struct live *live = host_live(rules);
     int row = live_row(live, destination, now_ns);
-    return row < 0 ? 0 : live_variant(live, (uint32_t)row)->chaos_wall_ns; /* a variant is its own row */
+    /* A variant's number is its row's; where it is not, somebody else wrote the block. */
+    return row < 0 || (uint32_t)row >= live->variants ? 0 : live_variant(live, (uint32_t)row)->chaos_wall_ns;
 }
 
 /* By the table, which knows the rows that this copy of the rules has been used for, else by name. */
