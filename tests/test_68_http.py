@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import time
@@ -473,7 +474,12 @@ def test_gone_before_the_answer(steered):
     with steered.connect() as client:
         client.sendall(b"POST /api/v1/force-open HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + TOKEN.encode() +
                        b"\r\nContent-Type: application/json\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body)
-    wait_until(lambda: steered.resil.row("backend")["state"] == "forced_open")
+    with steered.connect() as other:  # has the place of the one that left, and nothing of its answer
+        wait_until(lambda: steered.resil.row("backend")["state"] == "forced_open")
+        assert select.select([other], [], [], 0.1)[0] == []
+        other.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = read_all(other)
+        assert statuses(answer) == [200] and b'"alive":true' in answer
 
 
 @pytest.mark.parametrize("text,mode,options", [
