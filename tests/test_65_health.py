@@ -95,6 +95,9 @@ def test_a_backend_that_stops_and_comes_back(resil, agent, web):
     took = changes(resil, points[1], "down")[0]["monotonic_ns"] / 1e9 - stopped
     assert LEAST + TIMEOUT - 0.02 <= took <= 2 * MOST + TIMEOUT + UPPER
     assert changes(resil, points[1], "down")[0]["reason"] == "timeout"
+    counters = resil.counters("vip", points[1])
+    assert counters["checks_ok"] >= 1 and counters["checks_failed"] >= 2
+    assert resil.counters("vip", points[0])["checks_failed"] == 0
     assert f"vip {points[1]} is down: no answer within" in log_of(resil)
     assert "down: no answer within" in resil.resctl("status").out.decode()
     assert connect(resil, 30) == 0

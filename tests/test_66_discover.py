@@ -112,6 +112,12 @@ def test_a_file(resil, agent, backends):
     wait_found(resil, f"{c} backup", b)
     assert failures(resil) == 0 and [one.do("connect().close()") for _ in range(3)] == ["ok"] * 3
     assert attempts(resil, (a, b, c)) == [3, 6, 4]
+    counters, metrics = resil.counters("vip"), resil.resctl("metrics").out.decode()
+    assert counters["discoveries_failed"] == 6 and counters["discoveries_ok"] >= 3
+    assert re.search(r'^resil_discovery_refresh_total\{[^}]*"vip"[^}]*result="failure"[^}]*\} 6$', metrics, re.MULTILINE)
+    assert re.search(r'^resil_discovery_endpoints\{[^}]*"vip"[^}]*\} 2$', metrics, re.MULTILINE)
+    age = re.search(r'^resil_discovery_last_success_seconds\{[^}]*"vip"[^}]*\} (\S+)$', metrics, re.MULTILINE)
+    assert 0 <= float(age[1]) < 5
 
 
 def test_a_file_that_is_not_changed_publishes_nothing(resil, agent, backends):

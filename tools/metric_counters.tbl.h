@@ -43,4 +43,9 @@ COUNTED("resil_retry_calls", DESTINATION, "kind", "exhausted", "retries_exhauste
         "connect calls that failed with retries on")
 COUNTED("resil_bulkhead_reclaimed", DESTINATION, "", "", "reclaimed", "",
         "slots and leases taken back from processes that died")
+COUNTED("resil_health_checks", ROW, "result", "success", "checks_ok", "", "active checks by what they found")
+COUNTED("resil_health_checks", ROW, "result", "failure", "checks_failed", "", "")
+COUNTED("resil_discovery_refresh", DESTINATION, "result", "success", "discoveries_ok", "",
+        "looks at the source of discover by whether they could be used")
+COUNTED("resil_discovery_refresh", DESTINATION, "result", "failure", "discoveries_failed", "", "")
 #undef COUNTED

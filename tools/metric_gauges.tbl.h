@@ -24,6 +24,9 @@ GAUGE("resil_ejections_active", DESTINATION, "", "", metric_ejections, "endpoint
 GAUGE("resil_endpoints", DESTINATION, "", "", metric_endpoints, "endpoints that were seen or are configured")
 GAUGE("resil_endpoint_up", ROW, "", "", metric_endpoint_up,
       "1: active checks find the endpoint well, 0: down, NaN: nobody checks it; of a destination: whether one is up")
+GAUGE("resil_discovery_endpoints", DESTINATION, "", "", metric_found, "endpoints found, NaN without discover")
+GAUGE("resil_discovery_last_success_seconds", DESTINATION, "", "", metric_found_age,
+      "time since the source of discover gave an answer that could be used, NaN when it never did")
 GAUGE("resil_agent_up", SEGMENT, "", "", metric_agent_up, "1: an agent is active")
 GAUGE("resil_processes", SEGMENT, "", "", metric_processes, "attached processes")
 GAUGE("resil_config_generation", SEGMENT, "", "", metric_generation, "how often rules were published")

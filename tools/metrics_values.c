@@ -6,6 +6,7 @@
 
 #include "agent/lease.h"
 #include "base/clock.h"
+#include "segment/rows.h"
 
 /* The codes are those of the table's help: a contract with dashboards. */
 enum { CODE_DISABLED = 4, CODE_OBSERVE = 5 };
@@ -97,7 +98,7 @@ double metric_ejections(const struct metric_subject *subject)
     for (uint32_t i = 1; i < destination->rows; i++) {
         enum state state = (enum state)destination->row[i].state;
         bool shut = state == STATE_OPEN || state == STATE_FORCED_OPEN || state == STATE_DRAINING;
-        count += shut && !destination->row[i].is_fallback;
+        count += shut && !destination->row[i].is_fallback && !destination->row[i].is_retired;
     }
     return count;
 }
@@ -107,7 +108,7 @@ double metric_endpoints(const struct metric_subject *subject)
     const struct view_destination *destination = subject->destination;
     unsigned count = 0;
     for (uint32_t i = 1; i < destination->rows; i++)
-        count += !destination->row[i].is_fallback;
+        count += !destination->row[i].is_fallback && !destination->row[i].is_retired;
     return count;
 }
 
@@ -126,6 +127,28 @@ double metric_endpoint_up(const struct metric_subject *subject)
         best = 0;
     }
     return best;
+}
+
+static bool is_discovered(const struct view_destination *destination)
+{
+    return destination->rule && destination->rule->conf.discover != 0;
+}
+
+double metric_found(const struct metric_subject *subject)
+{
+    const struct view_destination *destination = subject->destination;
+    return is_discovered(destination) ? (double)destination->rule->endpoints : (double)NAN;
+}
+
+double metric_found_age(const struct metric_subject *subject)
+{
+    const struct view_destination *destination = subject->destination;
+    uint64_t now_ns = subject->view->now_ns, then_ns = 0;
+    if (is_discovered(destination) && destination->seg_row != ROW_NONE)
+        then_ns = atomic_load(&seg_row(subject->view->segment, destination->seg_row)->discovered_ns);
+    if (then_ns == 0)
+        return (double)NAN;
+    return then_ns < now_ns ? (double)(now_ns - then_ns) / NS_PER_S : 0;
 }
 
 double metric_agent_up(const struct metric_subject *subject)

@@ -44,4 +44,8 @@ COUNTER(bytes_in, "bytes", "bytes that the application read")
 COUNTER(rejected_no_endpoint, "", "calls refused because the socket can reach none of the endpoints")
 COUNTER(fallbacks, "", "connect calls that went on to a fallback")
 COUNTER(stale_answers, "", "lookups that failed and were answered by the last good addresses")
+COUNTER(checks_ok, "", "active checks that the endpoint passed")
+COUNTER(checks_failed, "", "active checks that the endpoint failed")
+COUNTER(discoveries_ok, "", "looks at the source of discover that could be used")
+COUNTER(discoveries_failed, "", "looks at the source of discover that could not be used: the endpoints stayed")
 #undef COUNTER

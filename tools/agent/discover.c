@@ -41,6 +41,7 @@ static struct seg_row *row_of(const struct discoverer *discoverer)
 static void failed(struct discoverer *discoverer, const char *why)
 {
     char safe[ESCAPED(DISCOVER_TEXT)];
+    seg_count(row_of(discoverer), COUNTER_discoveries_failed, 1);
     uint64_t failures = atomic_fetch_add(&row_of(discoverer)->discover_failures, 1) + 1;
     if (strcmp(discoverer->why, why) != 0)
         agent_say("%s: %s: %s; the endpoints stay as they are", discoverer->name,
@@ -57,6 +58,7 @@ static void succeeded(struct discoverer *discoverer)
     if (discoverer->why[0])
         agent_say("%s: found again", discoverer->name);
     discoverer->why[0] = '\0';
+    seg_count(row_of(discoverer), COUNTER_discoveries_ok, 1);
     atomic_store(&row_of(discoverer)->discover_failures, 0);
     atomic_store(&row_of(discoverer)->discovered_ns, clock_now_ns());
 }

@@ -79,6 +79,7 @@ static void note(struct check *check, uint64_t now_ns)
     bool changed = health_step(&after, check->probe.result.finding == FINDING_OK, check->rise, check->fall);
     after.finding = check->probe.result.finding;
     after.detail = check->probe.result.detail;
+    seg_count(row, after.finding == FINDING_OK ? COUNTER_checks_ok : COUNTER_checks_failed, 1);
     atomic_store(&row->health, health_pack(&after));
     if (row->kind == ROW_CHECK)
         checks_count(row, &check->probe.result);
