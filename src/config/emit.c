@@ -10,6 +10,7 @@
 #include "config/keys.h"
 #include "config/rules.h"
 #include "config/sections.h"
+#include "config/service.h"
 #include "tables/enums.h"
 
 enum { DEGRADED_CODE = 200 };
@@ -195,10 +196,23 @@ static void check_values(const struct model *model, const struct rule_destinatio
     }
 }
 
+/* The row of an earlier pattern of the same name. */
+static const struct rule_match *same_name(const struct model *model, const struct rule_match *rows,
+                                          const struct pattern *pattern)
+{
+    for (const struct pattern *at = model->first_pattern; at != pattern; at = at->next, rows++)
+        if (rows->kind == MATCH_NAME && strcmp(at->text, pattern->text) == 0)
+            return rows;
+    return NULL;
+}
+
 static void emit_matches(const struct model *model, struct rule_match *rows, struct pool *pool)
 {
+    const struct rule_match *first = rows;
     for (const struct pattern *pattern = model->first_pattern; pattern; pattern = pattern->next, rows++) {
         *rows = pattern->match;
+        if (rows->kind == MATCH_NAME)
+            service_number(first, rows, pattern->text, same_name(model, first, pattern));
         rows->destination = pattern->destination->index;
         rows->text = pool_add(pool, pattern->text);
         rows->text_bytes = (uint32_t)strlen(pattern->text);

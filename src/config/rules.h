@@ -76,7 +76,7 @@ struct rule_match {
     uint8_t has_port;
     uint8_t reserved2[3];
     int64_t uid;         /* -1: any */
-    uint8_t addr[16];    /* v4 in the first four bytes */
+    uint8_t addr[16];    /* v4 in the first four bytes; of NAME: its number (config/service.h) */
     uint32_t text;       /* NAME, SUFFIX (".example.com"), PATH*: in the pool, lower case for names */
     uint32_t text_bytes; /* an abstract socket's name begins with '@' here */
     uint32_t app;        /* glob over the program's name, 0 = any */

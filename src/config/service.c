@@ -31,21 +31,28 @@ static uint32_t base_of(const char *name)
     return 1 + (uint32_t)(balance_hash(name, strlen(name)) % (NUMBERS - 2));
 }
 
-/* Of two different names with one hash the later one in the rules goes to the next address. */
-static uint32_t number_of(const struct rules *rules, const struct rule_match *match)
+static uint32_t number_of(const struct rule_match *match)
 {
-    const char *name = rules_text(rules, match->text);
-    uint32_t base = base_of(name), number = base;
-    for (uint32_t i = 0; i < rules->matches; i++) {
-        const struct rule_match *other = rules_match(rules, i);
-        if (other->kind != MATCH_NAME)
-            continue;
-        const char *text = rules_text(rules, other->text);
-        if (strcmp(text, name) == 0)
-            break;
-        number += base_of(text) == base;
-    }
-    return number < NUMBERS ? number : 1 + number % NUMBERS;
+    uint32_t number;
+    memcpy(&number, match->addr, sizeof number);
+    return number < NUMBERS ? number : 0;
+}
+
+static bool is_taken(const struct rule_match *first, const struct rule_match *match, uint32_t number)
+{
+    for (const struct rule_match *other = first; other < match; other++)
+        if (other->kind == MATCH_NAME && number_of(other) == number)
+            return true;
+    return false;
+}
+
+void service_number(const struct rule_match *first, struct rule_match *match, const char *name,
+                    const struct rule_match *same)
+{
+    uint32_t number = same ? number_of(same) : base_of(name);
+    while (!same && is_taken(first, match, number))
+        number = number + 1 < NUMBERS ? number + 1 : 1;
+    memcpy(match->addr, &number, sizeof number);
 }
 
 /* Whether the pattern is about whoever asks, and is enforced. */
@@ -89,11 +96,11 @@ bool service_find(const struct rules *rules, const char *name, const struct serv
         if (!is_for(rules, match, asker) || !same_name(name, rules_text(rules, match->text), match->text_bytes))
             continue;
         if (!out->name)
-            out->number = number_of(rules, match);
+            out->number = number_of(match);
         out->name = rules_text(rules, match->text);
         add_places(rules, match, out);
     }
-    return out->name && (out->has_v4 || out->has_v6);
+    return out->name && out->number != 0 && (out->has_v4 || out->has_v6);
 }
 
 /* How well a pattern fits a name: 0 not at all, 1 for *, more for a longer *.suffix, the most for the name itself. */
@@ -151,7 +158,7 @@ bool service_at(const struct rules *rules, int family, const uint8_t addr[16], c
     uint32_t number = number_at(family, addr);
     for (uint32_t i = 0; number != 0 && i < rules->matches; i++) {
         const struct rule_match *match = rules_match(rules, i);
-        if (is_for(rules, match, asker) && number_of(rules, match) == number)
+        if (is_for(rules, match, asker) && number_of(match) == number)
             return service_find(rules, rules_text(rules, match->text), asker, out);
     }
     return false;

@@ -27,6 +27,12 @@ struct service_asker {
     uint32_t uid;
 };
 
+/* service_number(first, match, name, same): while rules are compiled: gives the pattern of this name its number, other
+ * than that of those from `first` up to it; same: an earlier pattern of the same name, NULL = none. It stands in
+ * `addr`, which the pattern of a name has no other use for. */
+void service_number(const struct rule_match *first, struct rule_match *match, const char *name,
+                    const struct rule_match *same);
+
 /* service_find(rules, name, asker, out): the service of that name, in whatever case, with or without the last dot.
  * False when no enforced destination matches this very name and says where it leads. */
 bool service_find(const struct rules *rules, const char *name, const struct service_asker *asker, struct service *out);
