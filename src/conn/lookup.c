@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "config/service.h"
 #include "conn/address.h"
 #include "conn/host.h"
@@ -111,16 +112,17 @@ void lookup_share(const char *name, int family, const uint8_t addr[16])
 
 /* ---- service names -------------------------------------------------------------------------------- */
 
-/* An AF_INET6 socket reaches IPv4 by mapped addresses. */
+/* An AF_INET6 socket reaches IPv4 by mapped addresses. The rules may be gone after a lookup that takes its time. */
 static bool find_service(const struct rules *rules, const char *name, int family, struct lookup_answer *answer,
-                         const char **canonical)
+                         char canonical[NAMES_MAX])
 {
     struct service found;
     const struct service_asker who = asker();
-    if (!service_find(rules, name, &who, &found) || (family == AF_INET && !found.has_v4) ||
-        (family != AF_UNSPEC && exists_otherwise(name)))
+    if (!service_find(rules, name, &who, &found) || (family == AF_INET && !found.has_v4))
         return false;
-    *canonical = found.name;
+    text_copy(canonical, NAMES_MAX, found.name);
+    if (family != AF_UNSPEC && exists_otherwise(name))
+        return false;
     *answer = (struct lookup_answer){.count = 0};
     for (int i = 0; i < 2; i++) {
         int one = i ? AF_INET6 : AF_INET;
@@ -133,10 +135,10 @@ static bool find_service(const struct rules *rules, const char *name, int family
 }
 
 /* temporary: nobody could say whether the name exists. */
-static bool find(const char *name, int family, bool temporary, struct lookup_answer *answer, const char **canonical)
+static bool find(const char *name, int family, bool temporary, struct lookup_answer *answer, char canonical[NAMES_MAX])
 {
-    const struct rules *rules = rules_now();
-    *canonical = name;
+    const struct rules *rules = strlen(name) < NAMES_MAX ? rules_now() : NULL;
+    text_copy(canonical, NAMES_MAX, name);
     return rules && ((temporary && find_stale(rules, name, family, answer)) ||
                      find_service(rules, name, family, answer, canonical));
 }
@@ -184,10 +186,10 @@ int lookup_addrinfo(const char *node, const char *service, const struct addrinfo
                     int failed)
 {
     struct lookup_answer answer;
-    const char *canonical;
+    char canonical[NAMES_MAX];
     if (!node || !may_be_answered(hints, failed) ||
         !find(node, hints ? hints->ai_family : AF_UNSPEC, failed == EAI_AGAIN || failed == EAI_FAIL, &answer,
-              &canonical))
+              canonical))
         return failed;
     struct addrinfo *found = list_all(&answer, service, hints);
     if (!found)
@@ -211,10 +213,10 @@ struct host_room {
 enum lookup lookup_host(const char *name, int family, int herror, struct hostent *entry, char *buf, size_t size)
 {
     struct lookup_answer answer;
-    const char *canonical;
+    char canonical[NAMES_MAX];
     bool temporary = herror == TRY_AGAIN || herror == NO_RECOVERY;
     if (!name || (!temporary && herror != HOST_NOT_FOUND && herror != NO_DATA) ||
-        (family != AF_INET && family != AF_INET6) || !find(name, family, temporary, &answer, &canonical))
+        (family != AF_INET && family != AF_INET6) || !find(name, family, temporary, &answer, canonical))
         return LOOKUP_NOTHING;
     size_t pad = -(uintptr_t)buf % _Alignof(struct host_room), bytes = strlen(canonical) + 1;
     if (size < pad + sizeof(struct host_room) + bytes)
