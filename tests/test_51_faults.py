@@ -10,6 +10,7 @@ import pytest
 
 from helper import PYTHON, UPPER, program, wait_until
 from servers import HOST, Scripted
+from test_10_bad_pointers import FLAGS
 
 MODES = ["block", "epoll", "edge", "poll"]
 UP, DOWN = 1000, 65536
@@ -300,3 +301,16 @@ def test_counts_are_of_each_destination(resil):
     finally:
         one.stop()
         two.stop()
+
+
+def test_bad_pointers_are_the_kernels_to_refuse(resil, compiled, hold):
+    """Every call with every kind of bad memory, as natively, though struck connections are read and written by us."""
+    command = [compiled("bad_pointers.c", *FLAGS), str(hold.port)]
+    rare = "1/1000000000"
+    native = resil.run(command, preload=False, timeout=60)
+    ours = resil.run(command, env={"RESIL_CHAOS": "slice=100..200; slice=100..200 dir=up; "
+                                                  f"corrupt={rare}; corrupt={rare} dir=up"}, timeout=60)
+    assert native.status == 0 and len(native.out.splitlines()) > 1000
+    assert (ours.status, ours.err) == (native.status, native.err)
+    pairs = zip(ours.out.decode().splitlines(), native.out.decode().splitlines(), strict=True)
+    assert [pair for pair in pairs if pair[0] != pair[1]] == []

@@ -219,6 +219,18 @@ bool kernel_writable(void *addr, unsigned bytes)
     return first != NULL;
 }
 
+bool kernel_int_writable(int fd, void *addr)
+{
+    int before;
+    if (!kernel_readable(addr, sizeof before))
+        return false;
+    memcpy(&before, addr, sizeof before);
+    if (raw_syscall(SYS_ioctl, fd, FIONREAD, (long)addr, 0, 0, 0) != 0)
+        return false;
+    memcpy(addr, &before, sizeof before);
+    return true;
+}
+
 bool kernel_signals_restart(void)
 {
     for (int signo = 1; signo <= 64; signo++) {

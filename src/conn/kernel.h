@@ -45,6 +45,9 @@ bool kernel_limit_writes(int fd, int64_t ns);
 bool kernel_readable(const void *addr, unsigned bytes);
 /* Whether they can be written; what stood there is lost. */
 bool kernel_writable(void *addr, unsigned bytes);
+/* Whether an int of the caller's can be written, by the kernel's own writing of one of the socket fd; it stays as it
+ * is. */
+bool kernel_int_writable(int fd, void *addr);
 
 /* Whether every signal that this process catches restarts system calls (SA_RESTART): an interrupted call of ours would
  * then have been resumed without the library. */

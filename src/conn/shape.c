@@ -142,7 +142,9 @@ ssize_t shape_receive(struct conn *conn, int fd, struct msghdr *message, int fla
     struct transfer transfer;
     struct part part;
     int saved = errno;
-    size_t wanted = readable(message, sizeof *message) ? asked(message) : SIZE_MAX, got = 0;
+    bool ours = readable(message, sizeof *message) && kernel_int_writable(fd, &message->msg_namelen) &&
+                kernel_int_writable(fd, &message->msg_flags);
+    size_t wanted = ours ? asked(message) : SIZE_MAX, got = 0;
     if (wanted == SIZE_MAX)
         return real.recvmsg(fd, message, flags);
     if (!transfer_read_enter(&transfer, conn, fd, (flags & MSG_DONTWAIT) != 0))

@@ -18,16 +18,20 @@
 ssize_t shape_receive(struct conn *conn, int fd, struct msghdr *message, int flags);
 ssize_t shape_send(struct conn *conn, int fd, const struct msghdr *message, int flags);
 
+/* No call moves more (the kernel's MAX_RW_COUNT), and more is no error. */
+#define SHAPE_BYTES_MAX 0x7ffff000u
+
 static inline ssize_t shape_receive_buffer(struct conn *conn, int fd, void *buf, size_t bytes, int flags)
 {
-    struct iovec one = {.iov_base = buf, .iov_len = bytes};
+    struct iovec one = {.iov_base = buf, .iov_len = bytes < SHAPE_BYTES_MAX ? bytes : SHAPE_BYTES_MAX};
     struct msghdr message = {.msg_iov = &one, .msg_iovlen = 1};
     return shape_receive(conn, fd, &message, flags);
 }
 
 static inline ssize_t shape_send_buffer(struct conn *conn, int fd, const void *buf, size_t bytes, int flags)
 {
-    struct iovec one = {.iov_base = (void *)(uintptr_t)buf, .iov_len = bytes};
+    struct iovec one = {.iov_base = (void *)(uintptr_t)buf,
+                        .iov_len = bytes < SHAPE_BYTES_MAX ? bytes : SHAPE_BYTES_MAX};
     struct msghdr message = {.msg_iov = &one, .msg_iovlen = 1};
     return shape_send(conn, fd, &message, flags);
 }

@@ -68,8 +68,10 @@ static inline int unusual(struct conn *conn)
 static SLOW ssize_t shaped(struct conn *conn, int fd, void *buf, size_t bytes, int flags, struct sockaddr *from,
                            socklen_t *length)
 {
+    if (from && (!length || !kernel_int_writable(fd, length)))
+        return real.recvfrom(fd, buf, bytes, flags, from, length);
     ssize_t result = shape_receive_buffer(conn, fd, buf, bytes, flags);
-    if (result >= 0 && from && length && kernel_readable(length, sizeof *length))
+    if (result >= 0 && from)
         *length = 0;
     return result;
 }

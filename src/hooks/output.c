@@ -40,10 +40,20 @@ static ssize_t shaped_vector(struct conn *conn, int fd, const struct iovec *iov,
     return count < 0 || count > UIO_MAXIOV ? real.writev(fd, iov, count) : shape_send(conn, fd, &message, 0);
 }
 
+static ssize_t shaped_to(struct conn *conn, int fd, const void *buf, size_t bytes, int flags, const struct sockaddr *to,
+                         socklen_t length)
+{
+    struct iovec one = {.iov_base = (void *)(uintptr_t)buf,
+                        .iov_len = bytes < SHAPE_BYTES_MAX ? bytes : SHAPE_BYTES_MAX};
+    struct msghdr message = {
+        .msg_name = (void *)(uintptr_t)to, .msg_namelen = to ? length : 0, .msg_iov = &one, .msg_iovlen = 1};
+    return shape_send(conn, fd, &message, flags);
+}
+
 static SLOW ssize_t tracked_sendto(uint32_t number, int fd, const void *buf, size_t bytes, int flags,
                                    const struct sockaddr *to, socklen_t length)
 {
-    TRACKED((flags & MSG_DONTWAIT) != 0, shape_send_buffer(conn, fd, buf, bytes, flags),
+    TRACKED((flags & MSG_DONTWAIT) != 0, shaped_to(conn, fd, buf, bytes, flags, to, length),
             real.sendto(fd, buf, bytes, flags, to, length), transfer_show_request(&transfer, buf, result));
 }
 
