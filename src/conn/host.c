@@ -202,8 +202,14 @@ static bool open_segment(void)
     enum segment_result result = segment_open(&host.segment, path, true);
     if (result == SEGMENT_ABSENT || result == SEGMENT_STALE)
         result = segment_create(&host.segment, path, result == SEGMENT_STALE);
-    if (result == SEGMENT_OK)
+    /* resctl of root steers the segments of others; a program of root must not obey what another user put in its way.
+     */
+    if (result == SEGMENT_OK && host.segment.uid != geteuid()) {
+        text_copy(host.segment.error, sizeof host.segment.error, "it belongs to another user");
+        raw_munmap(host.segment.base, (size_t)host.segment.bytes);
+    } else if (result == SEGMENT_OK) {
         return true;
+    }
     host_log("segment not shared: %s", host.segment.error);
     return segment_private(&host.segment);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -157,6 +158,7 @@ enum segment_result segment_open(struct segment *segment, const char *path, bool
     }
     segment->dev = st.dev;
     segment->ino = st.ino;
+    segment->uid = st.uid;
     learn_namespaces(segment);
     if (writable)
         segment_protect_rules(segment, false);
@@ -230,16 +232,53 @@ static enum segment_result fill_file(struct segment *segment, int fd, const char
 
 /* rename without RENAME_NOREPLACE would take away a segment that others use; link() would show the file with
  * two links for a moment, which segment_open() refuses: it serves where the flag is unknown. */
-static long put_in_place(const char *temporary, const char *path, bool replace)
+static long put_in_place(const char *temporary, const char *path)
 {
     enum { NO_REPLACE = 1 };
-    long result =
-        raw_syscall(SYS_renameat2, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path, replace ? 0 : NO_REPLACE, 0);
-    if (result != -EINVAL || replace)
+    long result = raw_syscall(SYS_renameat2, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path, NO_REPLACE, 0);
+    if (result != -EINVAL)
         return result;
     result = raw_syscall(SYS_linkat, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path, 0, 0);
     if (result == 0)
         raw_syscall(SYS_unlinkat, AT_FDCWD, (long)temporary, 0, 0, 0, 0);
+    return result;
+}
+
+/* The stale file, locked: 0 while it has the name still, -EEXIST when another took its place meanwhile. The kernel
+ * takes the lock away from a process that dies. */
+static long lock_stale(int fd, const char *path)
+{
+    enum { TRIES = 1000 }; /* whoever has the lock needs it for a rename */
+    struct segment now;
+    struct raw_stat locked, named;
+    long result = -EWOULDBLOCK;
+    for (int i = 0; i < TRIES && result == -EWOULDBLOCK; i++) {
+        result = raw_syscall(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0, 0);
+        if (result == -EWOULDBLOCK)
+            raw_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+    if (result != 0)
+        return result;
+    bool same = raw_fstat(fd, &locked) == 0 && raw_stat(path, &named) == 0 && locked.ino == named.ino;
+    if (!same)
+        return -EEXIST;
+    enum segment_result found = segment_open(&now, path, false);
+    if (found == SEGMENT_OK)
+        raw_munmap(now.base, (size_t)now.bytes);
+    return found == SEGMENT_STALE ? 0 : -EEXIST;
+}
+
+/* Of several processes that find the same stale file one may replace it: the second rename would take away what the
+ * first ones use by then (tests/model/create.pml). */
+static long replace_stale(const char *temporary, const char *path)
+{
+    int fd = raw_open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd < 0)
+        return fd == -ENOENT ? put_in_place(temporary, path) : fd;
+    long result = lock_stale(fd, path);
+    if (result == 0)
+        result = raw_syscall(SYS_renameat2, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path, 0, 0);
+    raw_close(fd); /* and with it goes the lock */
     return result;
 }
 
@@ -256,7 +295,9 @@ enum segment_result segment_create(struct segment *segment, const char *path, bo
     int32_t sem_id = segment->base ? seg_header(segment)->sem_id : -1;
     raw_close(fd);
 
-    long linked = result == SEGMENT_OK ? put_in_place(temporary, path, replace) : -1;
+    long linked = -1;
+    if (result == SEGMENT_OK)
+        linked = replace ? replace_stale(temporary, path) : put_in_place(temporary, path);
     if (linked != 0)
         raw_syscall(SYS_unlinkat, AT_FDCWD, (long)temporary, 0, 0, 0, 0);
     if (linked != 0)

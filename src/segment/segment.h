@@ -27,6 +27,7 @@ struct segment {
     uint8_t *base;
     uint64_t bytes;
     uint64_t dev, ino; /* of the file, to notice that the name vanished */
+    uint32_t uid;      /* of the file's owner: root may read those of others */
     bool is_private;   /* anonymous memory: shared with nobody but forked children */
     bool sem_usable;   /* header->sem_id names a set in this IPC namespace */
     bool same_pid_ns;
