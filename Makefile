@@ -8,6 +8,7 @@
 #   make asan         the pure rooms, resctl and every input of tests/fuzz under the address and undefined-behaviour sanitizers
 #   make fuzz         TIME=60 seconds of libFuzzer over tests/fuzz, shared by all harnesses (clang)
 #   make replay       every input of tests/fuzz/corpus through its harness, once
+#   make model        every state of the shared protocols (tests/model), with Spin
 #   make bench        what a call costs, as ratios and instruction counts
 #   make build32      build/32: the library for 32-bit programs (i686-linux-gnu-gcc, or gcc -m32)
 #   make man          build/man: resctl.1, resil.conf.5, libresil.7, and completion for bash and zsh
@@ -55,7 +56,7 @@ LINK_LIB := -shared -Wl,-z,defs,-z,noexecstack,-z,relro,-z,now,-z,initfirst,--ve
 LIBDL := -Wl,--push-state,--no-as-needed -l:libdl.so.2 -Wl,--pop-state
 LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now
 
-.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay bench man install deb clean help FORCE
+.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay model bench man install deb clean help FORCE
 all: $(B)/libresil.so $(B)/resctl
 
 build32:
@@ -156,6 +157,9 @@ TIME ?= 60
 fuzz:
 	$(Q)$(MAKE) --no-print-directory B=$(B)/fuzzing CC=clang CFLAGS='$(FUZZ_FLAGS)' FUZZ_MAIN= FUZZ_LINK=-fsanitize=fuzzer fuzzers
 	$(Q)$(PYTHON) tests/fuzz.py run $(B)/fuzzing/fuzz --seconds $(TIME)
+
+model:
+	$(Q)$(PYTHON) tests/modelcheck.py
 
 bench: all
 	$(Q)$(PYTHON) tests/bench.py
