@@ -29,9 +29,10 @@ def started(resil, port, more=""):
 
 def last_begin(puppet, line, error):
     """Repeats a line until it does not give that error any more: when the last one that did was begun."""
-    last = 0
+    last, deadline = 0, time.monotonic() + 20
     while True:
         begin = time.monotonic()
+        assert begin < deadline, f"{line} still ends with {error}"
         if puppet.do(line) != error:
             assert last
             return last
