@@ -227,7 +227,7 @@ def test_the_agents_facts(resil, agent):
     before = lines(resil, "asked")
     wait_until(lambda: check(resil, "job")["status"] == "unhealthy")
     assert lines(resil, "asked") - before >= 2
-    assert pick(scrape(resil), "resil_health_checks_total", check="job", result="failed") >= 2
+    assert pick(scrape(resil), "resil_checks_total", check="job", result="failed") >= 2
     event = [event for event in resil.events() if event["kind"] == "health"][-1]
     assert (event["destination"], event["from"], event["to"], event["reason"]) == ("job", "up", "down", "exit_status")
     assert resil.dir not in event["endpoint"] and "job" in log_of(resil)

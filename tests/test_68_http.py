@@ -45,6 +45,7 @@ class Web:
         self.resil = resil
         self.child = agent("--listen", f"{HOST}:0", *options)
         active(resil, self.child)
+        wait_until(lambda: resil.published("backend"), what="the rules")
         self.port = int(re.search(r"answers at http://127\.0\.0\.1:(\d+)/", log_of(resil))[1])
 
     def get(self, path, method="GET", **headers):

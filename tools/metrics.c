@@ -277,11 +277,8 @@ static void write_histograms(const struct writing *writing)
 
 /* ---- [check] sections */
 
-static void write_check_values(const struct writing *writing, const struct check_fact *facts, uint32_t count)
+static void write_check_states(struct exposition *exposition, const struct check_fact *facts, uint32_t count)
 {
-    struct exposition *exposition = writing->exposition;
-    exposition_family(exposition, METRIC_GAUGE, "resil_check_up",
-                      "1: the check is healthy, 0: it is not, NaN: nobody asks it");
     for (uint32_t i = 0; i < count; i++) {
         const struct metric_label labels[] = {
             {"check", facts[i].name},
@@ -291,19 +288,37 @@ static void write_check_values(const struct writing *writing, const struct check
         bool known = facts[i].is.state != HEALTH_UNKNOWN;
         exposition_value(exposition, "", labels, known ? facts[i].is.state == HEALTH_UP : (double)NAN);
     }
-    exposition_family(exposition, METRIC_GAUGE, "resil_check_seconds", "how long the last check took");
+}
+
+static void write_check_times(struct exposition *exposition, const struct check_fact *facts, uint32_t count)
+{
     for (uint32_t i = 0; i < count; i++) {
         const struct metric_label labels[] = {{"check", facts[i].name}, {NULL, NULL}};
         bool known = facts[i].is.state != HEALTH_UNKNOWN;
         exposition_value(exposition, "", labels, known ? (double)facts[i].latency_us / 1e6 : (double)NAN);
     }
-    exposition_family(exposition, METRIC_COUNTER, "resil_health_checks", "checks that were made, by result");
+}
+
+static void write_check_results(struct exposition *exposition, const struct check_fact *facts, uint32_t count)
+{
     for (uint32_t i = 0; i < count; i++) {
         const struct metric_label ok[] = {{"check", facts[i].name}, {"result", "ok"}, {NULL, NULL}};
         const struct metric_label failed[] = {{"check", facts[i].name}, {"result", "failed"}, {NULL, NULL}};
         exposition_count(exposition, "_total", ok, facts[i].passed);
         exposition_count(exposition, "_total", failed, facts[i].failed);
     }
+}
+
+static void write_check_values(const struct writing *writing, const struct check_fact *facts, uint32_t count)
+{
+    struct exposition *exposition = writing->exposition;
+    if (exposition_family(exposition, METRIC_GAUGE, "resil_check_up",
+                          "1: the check is healthy, 0: it is not, NaN: nobody asks it"))
+        write_check_states(exposition, facts, count);
+    if (exposition_family(exposition, METRIC_GAUGE, "resil_check_seconds", "how long the last check took"))
+        write_check_times(exposition, facts, count);
+    if (exposition_family(exposition, METRIC_COUNTER, "resil_checks", "checks that were made, by result"))
+        write_check_results(exposition, facts, count);
 }
 
 /* A name twice, which only damaged rules have, would spoil the scrape. */
@@ -346,10 +361,10 @@ void metrics_write(const struct view *view, FILE *out, bool openmetrics)
     write_states(&writing);
     write_gauges(&writing);
     write_counted(&writing);
-    write_others(&writing);
     write_segment_counters(&writing);
     write_histograms(&writing);
     write_checks(&writing);
+    write_others(&writing); /* last: their names are the segment's */
     exposition_end(exposition);
     free(writing.is_double);
     free(exposition);
