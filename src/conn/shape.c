@@ -13,7 +13,7 @@
 #include "conn/transfer.h"
 #include "real/real.h"
 
-enum { PIECES = 16, SCRATCH_BYTES = 4096, PAGE_BYTES = 4096 };
+enum { PIECES = 16, SCRATCH_BYTES = 1024, PAGE_BYTES = 4096 };
 
 /* A part of a message: at most PIECES buffers. */
 struct part {
