@@ -237,5 +237,5 @@ def test_a_first_connection_wakes_them_once(resil, mute):
     resil.config(f"[destination backend]\nmatch = {HOST}\ntimeout.response = 30s\n")
     connects = f's.setblocking(True); s.connect(("{HOST}", port)); time.sleep(0.3)'
     native, ours = idle(resil, mute.port, connects, False), idle(resil, mute.port, connects, True)
-    # Of two threads of one set one may take what is meant for the other.
-    assert ours[0] == native[0] and native[1] == 6 and 12 <= ours[1] <= 18
+    # Of two threads of one set one may take what is meant for the other; one that is late finds the deadline there.
+    assert ours[0] == native[0] and native[1] == 6 < ours[1] <= 18

@@ -2,7 +2,6 @@
  * Sleepers. */
 #include "conn/sleeper.h"
 
-#include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -18,7 +17,7 @@ enum { PLACES = 64 };
  * a jump, or died. */
 static _Atomic uint64_t sleeping[PLACES];
 _Atomic uint32_t sleeper_woken; /* by the first sleeper_wake() that found one */
-static __thread _Atomic uint64_t *place;
+__thread _Atomic uint64_t *sleeper_place;
 static __thread uint64_t word;
 
 /* No data of the application's: the address of something of ours. */
@@ -27,11 +26,11 @@ static uint64_t own_data(void)
     return (uint64_t)(uintptr_t)&sleeping;
 }
 
-void sleeper_end(void)
+void sleeper_leave(void)
 {
-    _Atomic uint64_t *mine = place;
+    _Atomic uint64_t *mine = sleeper_place;
     uint64_t seen = word;
-    place = NULL;
+    sleeper_place = NULL;
     if (mine)
         atomic_compare_exchange_strong(mine, &seen, 0);
 }
@@ -44,14 +43,9 @@ void sleeper_begin(int epfd, uint32_t thread)
         uint64_t none = 0;
         if (!atomic_compare_exchange_strong(&sleeping[i], &none, word))
             continue;
-        place = &sleeping[i];
+        sleeper_place = &sleeping[i];
         return;
     }
-}
-
-bool sleeper_is_known(void)
-{
-    return place != NULL;
 }
 
 static void rest(long ns)
@@ -103,7 +97,7 @@ void sleeper_wake(void)
 int sleeper_sort_out(struct epoll_event *events, int count)
 {
     int left = 0;
-    bool foreign = place == NULL;
+    bool foreign = sleeper_place == NULL;
     for (int i = 0; i < count; i++) {
         struct epoll_event event;
         memcpy(&event, &events[i], sizeof event);

@@ -10,15 +10,25 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
 /* sleeper_begin(epfd, thread): this thread, by its id, is about to sleep. sleeper_end(): it has woken up. A sleep that
  * was left by a jump is ended by the thread's next one. */
 void sleeper_begin(int epfd, uint32_t thread);
-void sleeper_end(void);
+extern __thread _Atomic uint64_t *sleeper_place; /* this thread's, NULL = it does not sleep, or there are too many */
+void sleeper_leave(void);
+static inline void sleeper_end(void)
+{
+    if (__builtin_expect(sleeper_place != NULL, 0))
+        sleeper_leave();
+}
 /* sleeper_is_known(): whether this thread can be woken; false when there are too many. */
-bool sleeper_is_known(void);
+static inline bool sleeper_is_known(void)
+{
+    return __builtin_expect(sleeper_place != NULL, 0);
+}
 
 /* sleeper_wake(): the first deadline of the process may follow. Wakes all of them, and waits up to 50 ms for them to
  * have woken up. A few system calls for each. */

@@ -52,10 +52,7 @@ void sleeper_wake(void)
 {
 }
 
-bool sleeper_is_known(void)
-{
-    return false;
-}
+__thread _Atomic uint64_t *sleeper_place;
 
 bool park_is_due(const struct conn *conn, uint64_t now_ns)
 {
