@@ -9,6 +9,7 @@
 #   make fuzz         TIME=60 seconds of libFuzzer over tests/fuzz, shared by all harnesses (clang)
 #   make replay       every input of tests/fuzz/corpus through its harness, once
 #   make model        every state of the shared protocols (tests/model), with Spin
+#   make mutate       N=40 operators and constants of src/policy changed, one at a time: does a test notice?
 #   make bench        what a call costs, as ratios and instruction counts
 #   make build32      build/32: the library for 32-bit programs (i686-linux-gnu-gcc, or gcc -m32)
 #   make man          build/man: resctl.1, resil.conf.5, libresil.7, and completion for bash and zsh
@@ -56,7 +57,7 @@ LINK_LIB := -shared -Wl,-z,defs,-z,noexecstack,-z,relro,-z,now,-z,initfirst,--ve
 LIBDL := -Wl,--push-state,--no-as-needed -l:libdl.so.2 -Wl,--pop-state
 LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now
 
-.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay model bench man install deb clean help FORCE
+.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay model mutate bench man install deb clean help FORCE
 all: $(B)/libresil.so $(B)/resctl
 
 build32:
@@ -160,6 +161,11 @@ fuzz:
 
 model:
 	$(Q)$(PYTHON) tests/modelcheck.py
+
+N ?= 40
+SEED ?= 1
+mutate: all
+	$(Q)N=$(N) SEED=$(SEED) $(PYTHON) tests/mutate.py
 
 bench: all
 	$(Q)$(PYTHON) tests/bench.py
