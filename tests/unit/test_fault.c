@@ -76,8 +76,17 @@ static void test_fault_bytes(void)
         CHECK((whole[i] & (whole[i] - 1)) == 0); /* one bit each */
 }
 
+/* after = N spares the first N connections, and no more. */
+static void test_after(void)
+{
+    struct fault fault = {.probability_ppm = 1000000, .after = 2};
+    for (uint64_t ordinal = 0; ordinal < 5; ordinal++)
+        CHECK_INT(fault_strikes(&fault, 1, ordinal, 0, 0), ordinal >= 2);
+}
+
 int main(void)
 {
+    test_after();
     test_fault_strikes();
     test_fault_delays();
     test_fault_bytes();

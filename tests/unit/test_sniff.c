@@ -324,6 +324,18 @@ static void smtp_connections(void)
     CHECK_INT(FEED(sniff, "421 x\r\n"), OK);
 }
 
+/* CLIENT_SSL stands in the second byte of the capabilities: the third says nothing of it. */
+static void mysql_capabilities(void)
+{
+    static const uint8_t plain[] = {32, 0, 0, 1, 0, 0, 0x08, 0}, tls[] = {32, 0, 0, 1, 0, 0x08, 0, 0};
+    struct sniff sniff;
+    sniff_start(&sniff, SNIFF_MYSQL);
+    sniff_request(&sniff, plain, sizeof plain, false);
+    CHECK_INT(sniff.protocol, SNIFF_MYSQL);
+    sniff_request(&sniff, tls, sizeof tls, false);
+    CHECK_INT(sniff.protocol, SNIFF_TLS);
+}
+
 static void mysql_connections(void)
 {
     static const char refused[] = "\x17\0\0\x02\xff\xb3\x04#42000";
@@ -421,6 +433,7 @@ int main(void)
     postgres_upgrades();
     tls_stops_sniffing();
     smtp_connections();
+    mysql_capabilities();
     mysql_connections();
     http_continues();
     overload();
