@@ -122,7 +122,8 @@ demo: all
 
 # Python's own packages may be shadowed by another interpreter in PATH: the tests use Debian's.
 PYTHON := /usr/bin/python3
-PYTEST_ARGS ?=
+# The tests wait more than they compute: one worker more than processors.
+PYTEST_ARGS ?= -n $(shell expr $$(nproc) + 1)
 check:
 	$(Q)sh tests/setup
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all unit man

@@ -260,8 +260,8 @@ def without_chaos(tmp_path_factory):
     compiling = [subprocess.Popen([compiler, *flags, "-DRESIL_WITHOUT_CHAOS", "-MF", os.devnull, "-c", f"src/{name}.c", "-o",
                                    os.path.join(directory, os.path.basename(name) + ".o")], cwd=TOP) for name in HOT]
     assert [one.wait(timeout=60) for one in compiling] == [0] * len(HOT)
-    others = [path for path in glob.glob(os.path.join(BUILD, "src", "*", "*.o"))
-              if os.path.relpath(path, os.path.join(BUILD, "src"))[:-2] not in HOT]
+    names = [os.path.relpath(path, os.path.join(TOP, "src"))[:-2] for path in glob.glob(os.path.join(TOP, "src", "*", "*.c"))]
+    others = [os.path.join(BUILD, "src", f"{name}.o") for name in names if name not in HOT]
     library = os.path.join(directory, "libresil.so")
     subprocess.run([compiler, "-shared", f"-Wl,--version-script={os.path.join(BUILD, 'libresil.map')}", "-Wl,-z,defs,-z,now", "-o",
                     library, *others, *glob.glob(os.path.join(directory, "*.o")), "-ldl"], check=True, timeout=60)
