@@ -239,3 +239,42 @@ def test_a_first_connection_wakes_them_once(resil, mute):
     native, ours = idle(resil, mute.port, connects, False), idle(resil, mute.port, connects, True)
     # Of two threads of one set one may take what is meant for the other; one that is late finds the deadline there.
     assert ours[0] == native[0] and native[1] == 6 < ours[1] <= 18
+
+
+def test_a_set_that_two_processes_wait_on(resil, mute):
+    """The child waits last on the set that it inherited, so the kernel gives it what wakes a thread of its parent."""
+    resil.config(f"[destination backend]\nmatch = {HOST}\ntimeout.response = 30s\n")
+    script = rf"""
+import os, threading
+r, w = os.pipe()
+told, tell_child = os.pipe()
+answer, tell_parent = os.pipe()
+shared = select.epoll()
+shared.register(r, select.EPOLLIN)
+def waits(pid, thread):
+    with open(f"/proc/{{pid}}/task/{{thread}}/syscall") as file:
+        return file.read().split()[0] in ("232", "281")  # epoll_wait, epoll_pwait of x86-64
+def until(what):
+    end = time.monotonic() + 5
+    while not what() and time.monotonic() < end:
+        time.sleep(0.005)
+child = os.fork()
+if child == 0:
+    os.read(told, 1)
+    os.write(tell_parent, repr(shared.poll(0.8)).encode())
+    os._exit(0)
+seen = []
+sleeper = threading.Thread(target=lambda: seen.append(shared.poll()))
+sleeper.start()
+until(lambda: waits(os.getpid(), sleeper.native_id))
+os.write(tell_child, b"x")
+until(lambda: waits(child, child))
+s.setblocking(True)
+s.connect(("{HOST}", port))
+of_child = os.read(answer, 999).decode()
+os.write(w, b"x")
+sleeper.join(5)
+os.waitpid(child, 0)
+tell(child=of_child, parent=[event for _, event in seen[0]])
+"""
+    assert run(resil, mute.port, script) == {"child": "[]", "parent": [1]}

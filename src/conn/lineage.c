@@ -7,6 +7,7 @@
 
 #include "conn/host.h"
 #include "conn/sleeper.h"
+#include "conn/sleeper.h"
 #include "conn/track.h"
 #include "real/raw.h"
 
@@ -47,6 +48,7 @@ bool lineage_borrowed(void)
 
 void lineage_before_fork(void)
 {
+    sleeper_before_fork();
     track_before_fork();
 }
 

@@ -16,7 +16,7 @@ enum { PLACES = 64 };
 /* thread id:32 | set + 1:32; 0 = free. The thread itself writes; sleeper_wake() frees the place of one that left it by
  * a jump, or died. */
 static _Atomic uint64_t sleeping[PLACES];
-_Atomic uint32_t sleeper_woken; /* by the first sleeper_wake() that found one */
+_Atomic uint32_t sleeper_woken; /* by the first sleeper_wake() that found one, and by a fork */
 __thread _Atomic uint64_t *sleeper_place;
 static __thread uint64_t word;
 
@@ -109,6 +109,11 @@ int sleeper_sort_out(struct epoll_event *events, int count)
     if (left == 0 && foreign)
         rest(2 * REMINDER_NS); /* it was for another thread of the set: the kernel wakes who came last first */
     return left;
+}
+
+void sleeper_before_fork(void)
+{
+    atomic_store(&sleeper_woken, 1);
 }
 
 void sleeper_after_fork(void)

@@ -36,13 +36,16 @@ void sleeper_wake(void);
 
 /* sleeper_filter(events, count): takes our own events out of what the kernel answered; returns how many are left. */
 int sleeper_sort_out(struct epoll_event *events, int count);
-extern _Atomic uint32_t sleeper_woken; /* 0 -> 1: there was such an event */
+extern _Atomic uint32_t sleeper_woken; /* 0 -> 1: there may be such an event */
 static inline int sleeper_filter(struct epoll_event *events, int count)
 {
     bool may_hold = __builtin_expect(atomic_load_explicit(&sleeper_woken, memory_order_relaxed) != 0, 0);
     return may_hold && count > 0 ? sleeper_sort_out(events, count) : count;
 }
 
-void sleeper_after_fork(void); /* in the child */
+/* sleeper_before_fork(): from now on both processes may wait on one set, and either may find the other's event there:
+ * its data are the same in both. sleeper_after_fork(): in the child. */
+void sleeper_before_fork(void);
+void sleeper_after_fork(void);
 
 #endif
