@@ -261,7 +261,8 @@ def until(what):
 child = os.fork()
 if child == 0:
     os.read(told, 1)
-    os.write(tell_parent, repr(shared.poll(0.8)).encode())
+    begin = time.monotonic()
+    os.write(tell_parent, repr([shared.poll(0.8), time.monotonic() - begin >= 0.8]).encode())
     os._exit(0)
 seen = []
 sleeper = threading.Thread(target=lambda: seen.append(shared.poll()))
@@ -277,4 +278,4 @@ sleeper.join(5)
 os.waitpid(child, 0)
 tell(child=of_child, parent=[event for _, event in seen[0]])
 """
-    assert run(resil, mute.port, script) == {"child": "[]", "parent": [1]}
+    assert run(resil, mute.port, script) == {"child": "[[], True]", "parent": [1]}

@@ -37,10 +37,21 @@ void sleeper_wake(void);
 /* sleeper_filter(events, count): takes our own events out of what the kernel answered; returns how many are left. */
 int sleeper_sort_out(struct epoll_event *events, int count);
 extern _Atomic uint32_t sleeper_woken; /* 0 -> 1: there may be such an event */
+static inline bool sleeper_may_wake(void)
+{
+    return __builtin_expect(atomic_load_explicit(&sleeper_woken, memory_order_relaxed) != 0, 0);
+}
 static inline int sleeper_filter(struct epoll_event *events, int count)
 {
-    bool may_hold = __builtin_expect(atomic_load_explicit(&sleeper_woken, memory_order_relaxed) != 0, 0);
-    return may_hold && count > 0 ? sleeper_sort_out(events, count) : count;
+    return sleeper_may_wake() && count > 0 ? sleeper_sort_out(events, count) : count;
+}
+/* sleeper_took_all(events, result): likewise; true when nothing is left of what the kernel answered: the wait goes on.
+ */
+static inline bool sleeper_took_all(struct epoll_event *events, int *result)
+{
+    int count = *result;
+    *result = sleeper_filter(events, count);
+    return count > 0 && *result == 0;
 }
 
 /* sleeper_before_fork(): from now on both processes may wait on one set, and either may find the other's event there:

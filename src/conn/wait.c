@@ -60,13 +60,29 @@ int64_t wait_slice_ns(const struct wait *wait)
     return next_ns > wait->now_ns ? (int64_t)(next_ns - wait->now_ns) : 0;
 }
 
+int64_t wait_rest_ns(const struct wait *wait)
+{
+    if (wait->end_ns == UINT64_MAX)
+        return -1;
+    return wait->end_ns > wait->now_ns ? (int64_t)(wait->end_ns - wait->now_ns) : 0;
+}
+
+static int rounded_ms(int64_t ns)
+{
+    if (ns < 0)
+        return -1;
+    int64_t ms = (ns + NS_PER_MS - 1) / NS_PER_MS;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
 int wait_slice_ms(const struct wait *wait)
 {
-    int64_t slice_ns = wait_slice_ns(wait);
-    if (slice_ns < 0)
-        return -1;
-    int64_t ms = (slice_ns + NS_PER_MS - 1) / NS_PER_MS;
-    return ms < INT_MAX ? (int)ms : INT_MAX;
+    return rounded_ms(wait_slice_ns(wait));
+}
+
+int wait_rest_ms(const struct wait *wait)
+{
+    return rounded_ms(wait_rest_ns(wait));
 }
 
 bool wait_again(struct wait *wait)

@@ -37,7 +37,9 @@ void wait_start(struct wait *wait, int64_t timeout_ns);
 bool wait_ns(const struct timespec *time, int64_t *ns);
 int64_t wait_slice_ns(const struct wait *wait); /* < 0: for ever */
 bool wait_again(struct wait *wait);
-int wait_slice_ms(const struct wait *wait); /* rounded up */
+int wait_slice_ms(const struct wait *wait);    /* rounded up */
+int64_t wait_rest_ns(const struct wait *wait); /* the application's own time; < 0: for ever */
+int wait_rest_ms(const struct wait *wait);
 
 /* After a wait with events: takes back those of connects that failed and go on (conn/pending.h); returns how many
  * events are left. wait_poll_filter(): of an array that the kernel filled. */

@@ -32,13 +32,51 @@ HOOK int epoll_ctl(int epfd, int operation, int fd, struct epoll_event *event)
     return result;
 }
 
+/* With nothing to watch, the application's own wait; but what may wake a sleeper (conn/sleeper.h) ends no other. */
+static SLOW int unwatched_wait(int epfd, struct epoll_event *events, int count, int timeout)
+{
+    struct wait wait;
+    int result;
+    wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
+    do
+        result = real.epoll_wait(epfd, events, count, wait_rest_ms(&wait));
+    while (sleeper_took_all(events, &result) && wait_again(&wait));
+    return result;
+}
+
+static SLOW int unwatched_pwait(int epfd, struct epoll_event *events, int count, int timeout, const sigset_t *mask)
+{
+    struct wait wait;
+    int result;
+    wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
+    do
+        result = real.epoll_pwait(epfd, events, count, wait_rest_ms(&wait), mask);
+    while (sleeper_took_all(events, &result) && wait_again(&wait));
+    return result;
+}
+
+static SLOW int unwatched_pwait2(int epfd, struct epoll_event *events, int count, int64_t timeout_ns,
+                                 const sigset_t *mask)
+{
+    struct wait wait;
+    int result;
+    wait_start(&wait, timeout_ns);
+    do {
+        int64_t rest_ns = wait_rest_ns(&wait);
+        struct timespec rest = {.tv_sec = (time_t)(rest_ns / NS_PER_S), .tv_nsec = (long)(rest_ns % NS_PER_S)};
+        result = real.epoll_pwait2(epfd, events, count, rest_ns < 0 ? NULL : &rest, mask);
+    } while (sleeper_took_all(events, &result) && wait_again(&wait));
+    return result;
+}
+
 HOOK int epoll_wait(int epfd, struct epoll_event *events, int count, int timeout)
 {
     struct wait wait;
     int result;
     park_wait_enter(epfd);
     if (!wait_watching_set(timeout < 0 ? -1 : timeout * NS_PER_MS))
-        return sleeper_filter(events, real.epoll_wait(epfd, events, count, timeout));
+        return sleeper_may_wake() ? unwatched_wait(epfd, events, count, timeout)
+                                  : real.epoll_wait(epfd, events, count, timeout);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
     park_wait_begin(epfd);
     do
@@ -54,7 +92,8 @@ HOOK int epoll_pwait(int epfd, struct epoll_event *events, int count, int timeou
     int result;
     park_wait_enter(epfd);
     if (!wait_watching_set(timeout < 0 ? -1 : timeout * NS_PER_MS))
-        return sleeper_filter(events, real.epoll_pwait(epfd, events, count, timeout, mask));
+        return sleeper_may_wake() ? unwatched_pwait(epfd, events, count, timeout, mask)
+                                  : real.epoll_pwait(epfd, events, count, timeout, mask);
     wait_start(&wait, timeout < 0 ? -1 : timeout * NS_PER_MS);
     park_wait_begin(epfd);
     do
@@ -72,9 +111,13 @@ HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int count, const str
     int64_t timeout_ns;
     int result;
     park_wait_enter(epfd);
-    if (!wait_watching_set(-1) || (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)) ||
-        !wait_ns(timeout, &timeout_ns) || !wait_watching_set(timeout_ns))
-        return sleeper_filter(events, real.epoll_pwait2(epfd, events, count, timeout, mask));
+    bool may_wake = sleeper_may_wake();
+    if ((!may_wake && !wait_watching_set(-1)) || (timeout && !kernel_readable(timeout, (unsigned)sizeof *timeout)) ||
+        !wait_ns(timeout, &timeout_ns))
+        return real.epoll_pwait2(epfd, events, count, timeout, mask);
+    if (!wait_watching_set(timeout_ns))
+        return may_wake ? unwatched_pwait2(epfd, events, count, timeout_ns, mask)
+                        : real.epoll_pwait2(epfd, events, count, timeout, mask);
     wait_start(&wait, timeout_ns);
     park_wait_begin(epfd);
     do {
