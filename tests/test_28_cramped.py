@@ -62,3 +62,12 @@ def test_small_stacks_obey(resil, compiled, hold):
     wait_until(lambda: resil.row("echo")["connections"] == 1)
     result = resil.run([compiled("cramped.c", "-Wno-unused-result"), "thread", str(hold.port), "16384"])
     assert result.out == b"connect: Connection refused\n"
+
+
+def test_a_handler_finds_its_own_stack(resil, compiled, hold):
+    """Eight hundred rules are read by a thread that gets a signal every 20 us: none arrives on the stack that is ours."""
+    rules = "".join(f"[destination d{i}]\nmatch = 10.{i // 250}.{i % 250}.0/24\nbreaker.failures = 3\n" for i in range(800))
+    resil.config(f"{rules}[destination echo]\nmatch = {HOST}:{hold.port}\n")
+    result = resil.run([compiled("own_stack.c"), str(hold.port)])
+    assert (result.out, result.status) == (b"connect 0, on another stack 0\n", 0), result
+    assert resil.counters("echo")["connects_ok"] == 1

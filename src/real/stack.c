@@ -3,7 +3,9 @@
  * find their way back. */
 #include "real/stack.h"
 
+#include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/mman.h>
 
 #include "real/raw.h"
@@ -84,14 +86,23 @@ __asm__(".text\n"
 #error "libresil: unknown architecture"
 #endif
 
+static void set_blocked(const uint64_t *set, uint64_t *before)
+{
+    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)set, (long)before, sizeof *set, 0, 0);
+}
+
 void stack_run(void (*call)(void *argument), void *argument)
 {
+    const uint64_t all = UINT64_MAX;
+    uint64_t before;
     char *memory =
         raw_mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (!memory) {
         call(argument);
         return;
     }
+    set_blocked(&all, &before);
     stack_switch(call, argument, memory + STACK_BYTES);
+    set_blocked(&before, NULL);
     raw_munmap(memory, STACK_BYTES);
 }

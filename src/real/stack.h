@@ -5,9 +5,9 @@
 #define RESIL_REAL_STACK_H
 
 /* stack_run(call, argument): call(argument) on a stack that is mapped for the time of the call; on the caller's own
- * where none can be had. A call that is left by a jump leaves the mapping behind. Nothing in it may be a cancellation
- * point.
- */
+ * where none can be had. Signals wait meanwhile: a handler would find itself on a stack that nobody knows, and a
+ * garbage collector that looks there for the end of the thread's own would look at all that lies between. Nothing in
+ * the call may be a cancellation point. */
 void stack_run(void (*call)(void *argument), void *argument);
 
 #endif
