@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What no compiler checks: the order of the rooms, the tables, unfinished places, the length of files, the format.
+"""What no compiler checks: the order of the rooms, the tables, unfinished places, the length of files, the format, and how
+old a libc may be.
 Prints each offence as FILE:LINE: TEXT and exits 1 when there is one."""
 
 import os
@@ -9,7 +10,9 @@ import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(TOP, "build")
 LONGEST = 500
+OLDEST_LIBC = (2, 17)
 
 # Each room may include those named beside it, and itself.
 BELOW = {
@@ -113,15 +116,30 @@ def check_format():
     return "checked"
 
 
+def check_needs():
+    """The versions of libc's symbols that the libraries which have been built ask for."""
+    needed = set()
+    for library in (os.path.join(BUILD, "libresil.so"), os.path.join(BUILD, "32", "libresil.so")):
+        if os.path.exists(library):
+            table = subprocess.run(["readelf", "-W", "--dyn-syms", library], capture_output=True, text=True, check=True).stdout
+            for name, version in set(re.findall(r" UND (\w+)@GLIBC_([\d.]+)", table)):
+                numbers = tuple(map(int, version.split(".")))
+                needed.add(numbers)
+                if numbers > OLDEST_LIBC:
+                    offend(library, 1, f"{name} is of GLIBC_{version}")
+    return ".".join(map(str, max(needed))) if needed else "nothing"
+
+
 def main():
     check_rooms()
     check_tables()
     check_texts()
+    needs = check_needs()
     form = check_format()
     unique = list(dict.fromkeys(offences))
     for offence in unique:
         print(offence)
-    print(f"lint: {len(unique)} offences; format {form}")
+    print(f"lint: {len(unique)} offences; format {form}; needs GLIBC_{needs}")
     return 1 if offences else 0
 
 
