@@ -24,8 +24,6 @@ CFLAGS ?= -O2 -g
 CC32 ?= $(if $(shell command -v i686-linux-gnu-gcc),i686-linux-gnu-gcc,gcc -m32)
 PREFIX ?= /usr/local
 B ?= build
-# Always by the same name: the rules that the compiler writes for headers are about files as they were called then.
-override B := $(patsubst $(CURDIR)/%,%,$(abspath $(B)))
 # One name, however it is given: the objects' dependencies are noted under it.
 override B := $(patsubst $(CURDIR)/%,%,$(abspath $(B)))
 # What $LIB in LD_PRELOAD means to the dynamic loader of a program: the loader's own directory, without /usr. So one value,

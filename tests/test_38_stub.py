@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -128,6 +129,16 @@ def test_the_stub_of_a_fallback(resil, dead):
     resil.config(f"[destination a]\nmatch = {HOST}:{dead.port}\nfallback = {HOST}:{one.port}\n")
     for name in ("curl", "asyncio", "node"):
         assert resil.run(BY_NAME[name].command(HOST, dead.port)).out == PAGE
+
+
+def test_an_end_at_once(resil):
+    """An idle stub that is told to end does not go on accepting, and its place is free for the next one."""
+    one = start(resil)
+    assert b" 503 " in post(resil, one.port).out  # it waits for the next one
+    began = time.monotonic()
+    one.terminate()
+    assert one.wait(timeout=10) == 0 and time.monotonic() - began < 0.5
+    start(resil, listen=f"{HOST}:{one.port}")
 
 
 def test_a_unix_socket(resil):

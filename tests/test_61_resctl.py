@@ -58,6 +58,20 @@ def test_no_segment(resil):
     assert not os.path.exists(resil.segment)
 
 
+def test_segments_that_exist(resil, counting):
+    """Who has the wrong one learns which file each belongs to; a damaged one is named as such, with the way out."""
+    path = resil.config(RULES.format(host=HOST, port=counting.port))
+    assert resil.run(BY_NAME["curl"].command(HOST, counting.port)).status == 0
+    result = resil.resctl("status", "--segment", resil.segment + "-absent")
+    assert result.status == 3 and re.search(rf"^  {resil.segment}  of uid \d+, rules of {path}$", result.err.decode(), re.MULTILINE), result
+    resil.remember_semaphores()
+    with open(resil.segment, "r+b") as file:
+        file.truncate(8192)
+    result = resil.resctl("status")
+    assert result.status == 3 and b"truncated" in result.err and b"deleted (rm)" in result.err, result
+    assert re.search(rf"^  {resil.segment}  of uid \d+, cannot be used$", result.err.decode(), re.MULTILINE), result
+
+
 def test_shipped_files_are_good(resil):
     files = [os.path.join(TOP, "config", "resil.conf"), *glob.glob(os.path.join(TOP, "config", "examples", "*.conf"))]
     assert len(files) >= 4
@@ -178,7 +192,7 @@ def test_run_says_what_it_cannot_reach(resil):
     result = resil.resctl("run", "--", program)
     assert result.status == 5 and b"static" in result.err
     result = resil.resctl("run", "--strict", "--", program)
-    assert result.status == 1 and b"static" in result.err
+    assert result.status == 1 and b"static" in result.err and b"not started" in result.err and b"warning" not in result.err
     assert resil.resctl("run", "--", os.path.join(resil.dir, "nothing")).status == 127
 
 

@@ -2,20 +2,20 @@
  * Choosing a segment. */
 #include "choose.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "print.h"
+#include "segments.h"
 
-#define DIRECTORY "/dev/shm"
-#define PREFIX    "resil-"
+#define STANDARD "/dev/shm/resil-"
 
 /* An empty variable counts as none, as it does in the library. */
 static const char *set_or_null(const char *value)
@@ -76,7 +76,7 @@ static bool find_mapping(int64_t pid, char *out, size_t size)
 {
     size_t length;
     char *maps = read_proc(pid, "maps", &length);
-    char *found = maps ? strstr(maps, DIRECTORY "/" PREFIX) : NULL;
+    char *found = maps ? strstr(maps, STANDARD) : NULL;
     if (found)
         copy_text(out, size, found, strcspn(found, " \n"));
     free(maps);
@@ -152,33 +152,38 @@ int choose_path(const struct choice *choice, char *out, size_t size)
                          set_or_null(getenv("RESIL_RULES")), geteuid(), out, size);
 }
 
-static void list_existing(void)
+/* A line for each: whose it is, and by which file its programs were started, which is what tells them apart. */
+static int list_one(void *context, const char *path, uint32_t uid)
 {
-    unsigned shown = 0;
-    DIR *directory = opendir(DIRECTORY);
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        char safe[ESCAPED(sizeof entry->d_name)];
-        struct stat st;
-        if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) != 0 ||
-            fstatat(dirfd(directory), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-            continue;
-        if (shown++ == 0)
-            fprintf(stderr, "segments that exist (choose one with --segment):\n");
-        fprintf(stderr, "  " DIRECTORY "/%s  of uid %u\n", escape_text(safe, sizeof safe, entry->d_name),
-                (unsigned)st.st_uid);
+    unsigned *shown = context;
+    char safe[ESCAPED(SEGMENT_PATH)], file[SEGMENT_PATH], safe_file[ESCAPED(SEGMENT_PATH)];
+    struct segment segment;
+    if ((*shown)++ == 0)
+        fprintf(stderr, "segments that exist (choose one with --segment):\n");
+    fprintf(stderr, "  %s  of uid %u", escape_text(safe, sizeof safe, path), (unsigned)uid);
+    if (segments_may_read(uid) && segment_open(&segment, path, false) == SEGMENT_OK) {
+        const struct seg_header *header = seg_header(&segment);
+        copy_text(file, sizeof file, header->config_path, sizeof header->config_path);
+        fprintf(stderr, ", rules of %s", file[0] ? escape_text(safe_file, sizeof safe_file, file) : "no file");
+        munmap(segment.base, (size_t)segment.bytes);
+    } else if (segments_may_read(uid)) {
+        fprintf(stderr, ", cannot be used");
     }
-    if (directory)
-        closedir(directory);
-    if (shown == 0)
-        fprintf(stderr, "there is no segment in " DIRECTORY ": no program has connected under libresil yet\n");
+    fputc('\n', stderr);
+    return 0;
 }
 
 int choose_complain(const struct segment *segment, enum segment_result result)
 {
+    unsigned shown = 0;
     complain("%s", segment->error);
     if (result == SEGMENT_SYSTEM)
         return RESCTL_SYSTEM;
-    list_existing();
+    if (result == SEGMENT_UNUSABLE && strncmp(segment->path, STANDARD, sizeof STANDARD - 1) == 0)
+        fprintf(stderr, "programs share nothing by it; when it is deleted (rm), the next one makes it anew\n");
+    segments_each(list_one, &shown);
+    if (shown == 0)
+        fprintf(stderr, "there is no segment in /dev/shm: no program has connected under libresil yet\n");
     return RESCTL_SEGMENT;
 }
 

@@ -55,7 +55,8 @@ static void write_check(struct json *json, const struct check_fact *fact)
     else
         json_null(json, "latency_ms");
     json_text(json, "message",
-              known ? probe_describe(fact->is.finding, fact->is.detail, why, sizeof why) : "not checked lately");
+              known ? probe_describe(fact->is.finding, fact->is.detail, why, sizeof why)
+                    : "not known: no check of it has passed, or failed often enough, lately");
     json_text(json, "asks", fact->label);
     json_close(json);
 }

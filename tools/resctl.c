@@ -13,7 +13,7 @@ static void print_usage(FILE *out)
 {
     fprintf(out, "usage: resctl COMMAND [OPTIONS]\n\n");
     for (size_t i = 0; i < commands_count; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
     fprintf(out,
             "\nSEGMENT, where a command takes it, is one of --segment PATH, --pid PID, --uid UID, -c FILE; without it\n"
             "$RESIL_SEGMENT, else your own of $RESIL_CONFIG and $RESIL_RULES, as the programs have them.\n"

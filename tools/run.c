@@ -144,7 +144,8 @@ static int start(const struct run *run, char **command)
     program_examine(command[0], library, &program);
     /* What cannot be executed is execvp()'s to say. */
     if (program.reach != REACH_yes && program.path[0]) {
-        complain("warning: %s: libresil cannot reach it: %s", program.path, reach_texts[program.reach]);
+        complain("%s%s: libresil cannot reach it: %s%s", run->strict ? "" : "warning: ", program.path,
+                 reach_texts[program.reach], run->strict ? "; not started (--strict)" : "");
         if (run->strict)
             return RESCTL_NO;
     }

@@ -34,6 +34,15 @@ static void end(int number)
 
 /* ---- the listener --------------------------------------------------------------------------------- */
 
+static void hold_signals(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(how, &set, NULL);
+}
+
 static void become_child(pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody hears from a stub that was killed */
@@ -41,6 +50,7 @@ static void become_child(pid_t parent)
         _exit(RESCTL_SYSTEM);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
+    hold_signals(SIG_UNBLOCK);
 }
 
 static pid_t start_child(void)
@@ -57,6 +67,17 @@ static void collect(unsigned *children, bool wait)
         (*children)--;
         wait = false;
     }
+}
+
+/* At most a second, and not beyond a signal: the signals that end a stub are let in by nothing but this wait, so that
+ * none comes between the look at `ended' and the wait. */
+static bool wait_for_client(int listener)
+{
+    struct pollfd one = {.fd = listener, .events = POLLIN};
+    const struct timespec second = {.tv_sec = 1, .tv_nsec = 0};
+    sigset_t none;
+    sigemptyset(&none);
+    return ppoll(&one, 1, &second, &none) > 0;
 }
 
 static void serve_next(const struct stub *stub, int listener, unsigned *children)
@@ -101,7 +122,7 @@ static int serve(const struct stub *stub, int listener, const struct option_list
     }
     while (!ended) {
         collect(&children, children >= CHILDREN_MAX);
-        if (dial_wait(listener, POLLIN, clock_now_ns() + NS_PER_S))
+        if (wait_for_client(listener))
             serve_next(stub, listener, &children);
     }
     close(listener);
@@ -268,6 +289,7 @@ int command_stub(const struct command *self, int argc, char **argv)
         return code;
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    hold_signals(SIG_BLOCK);
     if ((code = open_places(&wishes, &stub, &listener)) != RESCTL_OK)
         return code;
     code = serve(&stub, listener, &wishes.pages, every_ns);

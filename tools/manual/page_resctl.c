@@ -75,7 +75,8 @@ void page_resctl(void)
         "starts programs under libresil, and reads and steers the segment of shared memory by which all processes "
         "of a user share one circuit breaker and one bulkhead for each destination. Reading never changes state.");
     mdoc_paragraph(
-        "SEGMENT, where a command takes it, is one of --segment PATH, --pid PID, --uid UID. Without it the "
+        "SEGMENT, where a command takes it, is one of --segment PATH, --pid PID, --uid UID, -c FILE (the "
+        "configuration that the programs were started with). Without it the "
         "segment is that of RESIL_SEGMENT, else the user's own of RESIL_CONFIG and RESIL_RULES, as the programs "
         "have them. DEST is the name of a destination, ENDPOINT that of one of its rows.");
     write_commands();
