@@ -53,7 +53,8 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 LINK_LIB := -shared -Wl,-z,defs,-z,noexecstack,-z,relro,-z,now,-z,initfirst,--version-script=$(B)/libresil.map,-soname,libresil.so
 # Where dlsym stands in a libc before 2.34 (src/real/dynamic.h).
 LIBDL := -Wl,--push-state,--no-as-needed -l:libdl.so.2 -Wl,--pop-state
-LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now
+# crt1.o would have resctl start on the libc that it was linked with, and newer ones, alone (tools/oldest_libc.c).
+LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now,--wrap=__libc_start_main
 
 .PHONY: all build32 demo check unit lint asan fuzz fuzzers replay model mutate bench man install deb clean help FORCE
 all: $(B)/libresil.so $(B)/resctl

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Goal: the library fits every glibc from 2.17 on and every program: no newer symbol, nothing exported by a version of its
+"""Goal: the library and resctl fit every glibc from 2.17 on, the library every program: no newer symbol, nothing exported by a version of its
 own, no executable stack, no lazy binding, no thread-local storage that has to be allocated; on aarch64, too, where it
 obeys the same breaker."""
 
@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from helper import BUILD, LIBRARY, TOP, table_rows
+from helper import BUILD, LIBRARY, RESCTL, TOP, table_rows
 from servers import HOST
 
 OLDEST = (2, 17)
@@ -50,10 +50,20 @@ def symbols(library):
     return rows
 
 
+def wanted_versions(path):
+    """The version of each symbol that a file takes from libc: {name: (2, 17)}."""
+    wanted = {(name, version) for section, name, version in symbols(path) if section == "UND" and version}
+    return {name: tuple(map(int, re.fullmatch(r"@GLIBC_([0-9.]+)", version)[1].split("."))) for name, version in wanted}
+
+
 def test_no_symbol_is_newer_than_the_oldest_libc(library):
-    wanted = {(name, version) for section, name, version in symbols(library) if section == "UND" and version}
-    versions = {name: tuple(map(int, re.fullmatch(r"@GLIBC_([0-9.]+)", version)[1].split("."))) for name, version in wanted}
+    versions = wanted_versions(library)
     assert "dlsym" in versions and {name: seen for name, seen in versions.items() if seen > OLDEST} == {}
+
+
+def test_nor_is_one_of_resctl():
+    versions = wanted_versions(RESCTL)
+    assert "__libc_start_main" in versions and {name: seen for name, seen in versions.items() if seen > OLDEST} == {}
 
 
 def test_what_it_exports(library):
