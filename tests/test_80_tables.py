@@ -52,6 +52,26 @@ def test_lists_of_the_readme(resil):
     assert tables.rewritten(text) == text
 
 
+def test_links_of_the_readme(resil):
+    """Each leads to a heading, as GitHub makes anchors of them."""
+    text = re.sub(r"^```.*?^```$", "", read("README.md"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    links = re.findall(r"\]\(#([^)]*)\)", text)
+    assert links and [link for link in links if anchors.count(link) != 1] == []
+
+
+def test_names_of_the_readme(resil):
+    """Whatever is spelled like a key of a destination is one; whatever file of ours is named is there."""
+    text = read("README.md")
+    families = "|".join({re.escape(key.split(".")[0]) for key in key_names() if "." in key})
+    spelled = set(re.findall(rf"`((?:{families})\.[a-z_.]*[a-z_])[` =]", text))
+    files = {os.path.basename(path) for path in re.findall(r"`([\w/-]+\.conf)`", text)}
+    assert spelled - set(key_names()) - files <= {"dns.resolve", "health.degraded_code"}
+    paths = re.findall(r"`((?:config|src|tests|tools)/[\w./-]*\w)`", text)
+    assert paths and [path for path in paths if not os.path.exists(os.path.join(TOP, path))] == []
+
+
 README_EXAMPLES = re.findall(r"^```ini\n(.*?)^```$", read("README.md"), re.DOTALL | re.MULTILINE)
 
 
