@@ -56,6 +56,8 @@ def test_no_segment(resil):
         result = resil.resctl(*args)
         assert result.status == 3 and resil.segment in result.err.decode() and result.out == b"", result
     assert not os.path.exists(resil.segment)
+    result = resil.resctl("status", "--segment", os.path.join(resil.file("file", "x"), "segment"))
+    assert result.status == 4 and b": Not a directory" in result.err, result
 
 
 def test_segments_that_exist(resil, counting):

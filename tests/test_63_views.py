@@ -10,7 +10,7 @@ import signal
 import pytest
 
 from clients import BY_NAME
-from helper import TOP, wait_until
+from helper import RESCTL, TOP, wait_until
 from servers import HOST
 
 VIEWS = ("conns", "ps", "dump", "status", "audit")
@@ -225,6 +225,23 @@ def test_status_shows_drift(resil, hold):
     assert resil.status()["segment"]["file_changed"] is True
     os.unlink(path)
     assert line().endswith(f"{path}; FILE IS GONE")
+
+
+def test_status_shows_a_file_that_nobody_read(resil, dead):
+    """Written when the segment was there: who is started anew does not obey it either, until it is loaded."""
+    home = {"HOME": resil.dir, "XDG_CONFIG_HOME": "", "RESIL_CONFIG": ""}
+    assert resil.run([RESCTL, "run", "--", *BY_NAME["curl"].command(HOST, dead.port)], preload=False, env=home).status == 7
+
+    def line():
+        text = resil.run([RESCTL, "status"], preload=False, env=home).out.decode()
+        return next(one for one in text.splitlines() if one.startswith("rules "))
+
+    assert line().endswith(" from the built-in text")
+    os.makedirs(os.path.join(resil.dir, ".config", "resil"))
+    path = resil.file(".config/resil/resil.conf", rules(dead.port))
+    assert line().endswith(f" from the built-in text; NOT FROM {path}: `resctl reload' loads it")
+    assert resil.run([RESCTL, "reload"], preload=False, env=home).status == 0
+    assert line().endswith(f" from {path}")
 
 
 REGIONS = {"header": (96, 512), "texts": (336, 2000), "directory": (65536, 12288), "rules": (131072, 65536),

@@ -176,7 +176,8 @@ static int list_one(void *context, const char *path, uint32_t uid)
 int choose_complain(const struct segment *segment, enum segment_result result)
 {
     unsigned shown = 0;
-    complain("%s", segment->error);
+    complain("%s%s%s", segment->error, segment->system_error ? ": " : "",
+             segment->system_error ? strerror(segment->system_error) : "");
     if (result == SEGMENT_SYSTEM)
         return RESCTL_SYSTEM;
     if (result == SEGMENT_UNUSABLE && strncmp(segment->path, STANDARD, sizeof STANDARD - 1) == 0)

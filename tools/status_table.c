@@ -4,12 +4,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "agent/lease.h"
 #include "agent/probe.h"
 #include "base/clock.h"
+#include "config/compile.h"
 #include "overrides.h"
 #include "print.h"
 #include "table.h"
@@ -27,6 +29,26 @@ static const char *drift(const struct view *view)
     return access(view->config_path, F_OK) == 0 ? "; FILE CHANGED SINCE LOAD" : "; FILE IS GONE";
 }
 
+/* A file that was written after the segment was made: nothing loads it by itself, and programs that are started anew
+ * obey the segment. Said only of the segment that whoever asks would use without a file. */
+static void print_unread_file(const struct view *view)
+{
+    const char *rules = getenv("RESIL_RULES"), *named = getenv("RESIL_SEGMENT"), *config = getenv("RESIL_CONFIG");
+    char path[SEGMENT_PATH], found[SEGMENT_PATH];
+    if (view->config_path[0] || (config && *config))
+        return;
+    if (named && *named)
+        copy_text(path, sizeof path, named, strlen(named));
+    else
+        segment_path(path, sizeof path, geteuid(), NULL, rules && *rules ? rules : NULL);
+    if (strcmp(path, view->segment->path) != 0 ||
+        !config_find_file(NULL, getenv("XDG_CONFIG_HOME"), getenv("HOME"), found, sizeof found))
+        return;
+    printf("; NOT FROM ");
+    print_safe(found);
+    printf(": `resctl reload' loads it");
+}
+
 static void print_rules(const struct view *view)
 {
     char when[TIME_TEXT], age[DURATION_TEXT];
@@ -38,7 +60,9 @@ static void print_rules(const struct view *view)
     printf("rules      generation %" PRIu64 ", loaded %s (%s ago) by pid %u from ", view->generation,
            format_time(when, view->loaded_wall_ns), format_rough(age, age_ns / (uint64_t)NS_PER_US), view->loaded_pid);
     print_safe(view->config_path[0] ? view->config_path : "the built-in text");
-    printf("%s\n", drift(view));
+    fputs(drift(view), stdout);
+    print_unread_file(view);
+    putchar('\n');
 }
 
 static void print_error(const struct view *view)

@@ -37,6 +37,7 @@ static uint64_t lay_out(struct seg_region_entry entry[SEG_REGIONS])
 static enum segment_result fail(struct segment *segment, enum segment_result result, const char *path, const char *why,
                                 long error)
 {
+    segment->system_error = (int)error;
     if (error)
         text_format(segment->error, sizeof segment->error, "%s: %s (error %lld)", path, why, (long long)error);
     else

@@ -33,6 +33,7 @@ struct segment {
     bool same_pid_ns;
     char path[SEGMENT_PATH];
     char error[SEGMENT_ERROR]; /* of the last failure, for people */
+    int system_error;          /* its errno, 0 = not the system's; strerror() is nothing for the library */
 };
 
 /* segment_path(out, size, uid, config_path, rules_text): the name of the user's segment, by DESIGN: the plain
