@@ -225,6 +225,12 @@ class Resil:
 
     # ---- the end
 
+    def clear(self):
+        """Removes the segment, as if no process had been here; whoever uses it still keeps it."""
+        self.remember_semaphores()
+        if os.path.lexists(self.segment):
+            os.unlink(self.segment)
+
     def remember_semaphores(self):
         """Notes the segment's semaphore set for removal. Call before damaging the segment file."""
         if not os.path.isfile(self.segment) or os.path.islink(self.segment):

@@ -176,7 +176,7 @@ static size_t emit(struct session *session, uint32_t count, struct config_errors
     return overlay_emit(session->block, &overlay, clock_now_ns(), session->block, SEG_RULES_BYTES, errors);
 }
 
-static void publish(const struct session *session, size_t bytes, bool keeps_source)
+static bool publish(struct session *session, size_t bytes, bool keeps_source)
 {
     struct publication publication = {.block = session->block,
                                       .bytes = bytes,
@@ -185,7 +185,10 @@ static void publish(const struct session *session, size_t bytes, bool keeps_sour
                                       .file_mtime_ns = session->origin.file_mtime_ns,
                                       .file_bytes = session->origin.file_bytes,
                                       .owner = session->owner};
-    publish_rules(session->publisher->segment, &publication);
+    if (publish_rules(session->publisher->segment, &publication))
+        return true;
+    fail(session, PUBLISHER_BUSY, "the rules' memory cannot be written: this process has as many mappings as it may");
+    return false;
 }
 
 static void remove_value(struct session *session, uint32_t index)
@@ -313,7 +316,8 @@ enum publisher_result publisher_load(const struct publisher *publisher, const ch
         tell(&session, EVENT_CONFIG_ERROR);
         return end(&session, PUBLISHER_BAD);
     }
-    publish(&session, bytes, false);
+    if (!publish(&session, bytes, false))
+        return end(&session, PUBLISHER_BUSY);
     mark_rows(&session);
     count_changes(&session);
     tell(&session, EVENT_LOADED);
@@ -414,7 +418,8 @@ enum publisher_result publisher_change(const struct publisher *publisher, const 
     size_t bytes = emit(&session, session.count, &session.errors);
     if (bytes == 0)
         return end(&session, PUBLISHER_BAD);
-    publish(&session, bytes, true);
+    if (!publish(&session, bytes, true))
+        return end(&session, PUBLISHER_BUSY);
     for (uint32_t i = 0; i < count; i++)
         if (change[i].source == LIVE_SET) /* discovery tells of itself */
             tell_change(&session, &change[i]);

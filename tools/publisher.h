@@ -20,7 +20,7 @@ enum publisher_result {
     PUBLISHER_BAD,    /* errors: nothing was changed */
     PUBLISHER_DENIED, /* errors: the configuration forbids it */
     PUBLISHER_NONE,   /* errors: there are no rules that values could be laid over */
-    PUBLISHER_BUSY    /* errors: somebody else keeps publishing, or the segment has no place for us */
+    PUBLISHER_BUSY    /* errors: somebody else keeps publishing, or the segment or our memory has no place for us */
 };
 
 /* What a call did, or why it did nothing. */

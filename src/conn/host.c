@@ -50,6 +50,8 @@ static char *keep_env(char **environment, const char *name)
     char *copy = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (copy)
         memcpy(copy, value, bytes);
+    else
+        host.inert = true; /* without it other rules would hold, or others' segment */
     return copy;
 }
 
@@ -177,7 +179,8 @@ void host_init(const char *argv0, char **environment)
     learn_program(argv0);
     host.log_env = keep_env(environment, "RESIL_LOG");
     host.disabled = parse_disable(find_env(environment, "RESIL_DISABLE"));
-    host.inert = (host.disabled & DISABLE_ALL) == DISABLE_ALL;
+    if ((host.disabled & DISABLE_ALL) == DISABLE_ALL)
+        host.inert = true;
     if (host.inert)
         return;
     host.config_env = keep_path(environment, "RESIL_CONFIG");

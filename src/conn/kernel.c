@@ -25,6 +25,14 @@ uint64_t kernel_cookie(int fd)
     return raw_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
+bool kernel_may_be(int fd, uint64_t cookie)
+{
+    uint64_t seen = 0;
+    unsigned length = sizeof seen;
+    int error = raw_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &seen, &length);
+    return error == 0 ? cookie == 0 || seen == cookie : error != -EBADF && error != -ENOTSOCK;
+}
+
 static bool tcp_info(int fd, struct tcp_info *info)
 {
     unsigned length = sizeof *info;

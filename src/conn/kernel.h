@@ -11,6 +11,7 @@
 enum kernel_state { KERNEL_CONNECTING, KERNEL_CONNECTED, KERNEL_CLOSED };
 
 uint64_t kernel_cookie(int fd);              /* SO_COOKIE, 0 when fd is no socket */
+bool kernel_may_be(int fd, uint64_t cookie); /* false: it is no socket any more, or another one; true in doubt */
 enum kernel_state kernel_connection(int fd); /* consumes no error */
 bool kernel_has_bytes(int fd);               /* unread ones */
 /* kernel_received(fd, seen): whether bytes (or the end) arrived beyond *seen, which is then set to all that arrived. */

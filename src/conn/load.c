@@ -72,8 +72,10 @@ static void compile_and_publish(void *scratch)
         .file_bytes = st.size,
         .owner = atomic_load(&host.owner),
     };
-    publish_rules(&host.segment, &publication);
-    announce(EVENT_LOADED);
+    if (publish_rules(&host.segment, &publication))
+        announce(EVENT_LOADED);
+    else
+        host_log("configuration not published, every call passes through: no memory");
 }
 
 void load_publish_if_missing(void)

@@ -300,7 +300,8 @@ bool pending_due(struct conn *conn, uint64_t now_ns)
     struct attempt *call = &conn->call;
     bool stays = false;
     call->now_ns = now_ns;
-    if (kernel_cookie(fd) != conn->cookie) {
+    /* In doubt it goes on: the error of the last attempt is taken, and the application would believe it connected. */
+    if (!kernel_may_be(fd, conn->cookie)) {
         atomic_store(&conn->pending, PENDING_NONE); /* closed behind our back */
         return false;
     }

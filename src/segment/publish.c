@@ -37,17 +37,19 @@ static void describe_source(struct seg_header *header, const struct publication 
     atomic_store(&header->loaded_wall_ns, clock_wall_ns());
 }
 
-void publish_rules(struct segment *segment, const struct publication *publication)
+bool publish_rules(struct segment *segment, const struct publication *publication)
 {
     struct seg_header *header = seg_header(segment);
     uint64_t next = atomic_load(&header->generation) + 1;
-    segment_protect_rules(segment, true);
+    if (!segment_protect_rules(segment, true))
+        return false;
     atomic_thread_fence(memory_order_release); /* who sees a byte of this sees that the slot's generation is past */
     memcpy(seg_rules_slot(segment, next), publication->block, publication->bytes);
     segment_protect_rules(segment, false);
     atomic_store_explicit(&header->generation, next, memory_order_release);
     if (!publication->keeps_source)
         describe_source(header, publication);
+    return true;
 }
 
 void publish_error(struct segment *segment, const char *config_path, const char *text)

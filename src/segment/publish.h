@@ -24,8 +24,9 @@ struct publication {
 
 /* publish_begin(segment, owner): takes the publisher's word. False when somebody alive has it. */
 bool publish_begin(const struct segment *segment, uint32_t owner);
-/* publish_rules(segment, publication): between begin and end. Maps the rules' pages writable meanwhile. */
-void publish_rules(struct segment *segment, const struct publication *publication);
+/* publish_rules(segment, publication): between begin and end. Maps the rules' pages writable meanwhile; false, and
+ * nothing has changed, when that fails. */
+bool publish_rules(struct segment *segment, const struct publication *publication);
 /* publish_error(segment, config_path, text): between begin and end: this file could not be used, and this is why. Rules
  * that are there stay. */
 void publish_error(struct segment *segment, const char *config_path, const char *text);

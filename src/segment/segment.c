@@ -17,6 +17,8 @@
 #include "segment/ipc.h"
 #include "tables/enums.h"
 
+enum { BOOT_ID_BYTES = sizeof((struct seg_header *)NULL)->boot_id };
+
 /* Fills entry[] with the layout of this version and returns the size of the file. */
 static uint64_t lay_out(struct seg_region_entry entry[SEG_REGIONS])
 {
@@ -60,10 +62,11 @@ void segment_path(char *out, size_t size, uint32_t uid, const char *config_path,
     text_format(out, size, "/dev/shm/resil-%u-%u-%x", SEG_MAJOR, uid, hash);
 }
 
-static void read_boot_id(uint8_t out[16])
+/* Zeros where it cannot be read: without /proc, or without a descriptor to spare. */
+static void read_boot_id(uint8_t out[BOOT_ID_BYTES])
 {
     char text[64];
-    memset(out, 0, 16);
+    memset(out, 0, BOOT_ID_BYTES);
     ssize_t length = raw_read_file("/proc/sys/kernel/random/boot_id", text, sizeof text);
     int digits = 0;
     for (ssize_t i = 0; i < length && digits < 32; i++) {
@@ -74,6 +77,17 @@ static void read_boot_id(uint8_t out[16])
         out[digits / 2] = (uint8_t)(out[digits / 2] << 4 | value);
         digits++;
     }
+}
+
+/* Unknown is no other one: who takes a living segment for an old one puts his own in its place. */
+static bool is_of_other_boot(const struct seg_header *header)
+{
+    static const uint8_t unknown[BOOT_ID_BYTES];
+    uint8_t now[BOOT_ID_BYTES], then[BOOT_ID_BYTES];
+    read_boot_id(now);
+    memcpy(then, header->boot_id, sizeof then);
+    return memcmp(now, unknown, sizeof now) != 0 && memcmp(then, unknown, sizeof then) != 0 &&
+           memcmp(now, then, sizeof now) != 0;
 }
 
 /* Everything that is checked before a byte of the mapping is believed. */
@@ -97,7 +111,6 @@ static enum segment_result check_header(struct segment *segment, const char *pat
     const struct seg_header *header = seg_header(segment);
     struct seg_region_entry expected[SEG_REGIONS];
     uint64_t total = lay_out(expected);
-    uint8_t boot_id[16];
 
     if (atomic_load_explicit(&header->magic, memory_order_acquire) != SEG_MAGIC)
         return fail(segment, SEGMENT_UNUSABLE, path, "not a segment of libresil (wrong magic)", 0);
@@ -108,8 +121,7 @@ static enum segment_result check_header(struct segment *segment, const char *pat
     }
     if (file_bytes < total || header->total_bytes != total || memcmp(header->region, expected, sizeof expected) != 0)
         return fail(segment, SEGMENT_UNUSABLE, path, "truncated, or its region table is damaged", 0);
-    read_boot_id(boot_id);
-    if (memcmp(boot_id, header->boot_id, sizeof boot_id) != 0)
+    if (is_of_other_boot(header))
         return fail(segment, SEGMENT_STALE, path, "left over from an earlier boot", 0);
     return SEGMENT_OK;
 }
@@ -338,10 +350,10 @@ bool segment_private(struct segment *segment)
     return true;
 }
 
-void segment_protect_rules(struct segment *segment, bool writable)
+bool segment_protect_rules(struct segment *segment, bool writable)
 {
-    raw_syscall(SYS_mprotect, (long)(segment->base + SEG_AT_RULES), (long)SEG_RULES_BYTES * SEG_RULES_SLOTS,
-                writable ? PROT_READ | PROT_WRITE : PROT_READ, 0, 0, 0);
+    return raw_syscall(SYS_mprotect, (long)(segment->base + SEG_AT_RULES), (long)SEG_RULES_BYTES * SEG_RULES_SLOTS,
+                       writable ? PROT_READ | PROT_WRITE : PROT_READ, 0, 0, 0) == 0;
 }
 
 bool segment_gone(const struct segment *segment)

@@ -50,8 +50,9 @@ enum segment_result segment_create(struct segment *segment, const char *path, bo
 /* segment_private(segment): anonymous memory with the same layout. False without memory. */
 bool segment_private(struct segment *segment);
 
-/* segment_protect_rules(segment, writable): the rules' pages, read-only in ordinary processes. */
-void segment_protect_rules(struct segment *segment, bool writable);
+/* segment_protect_rules(segment, writable): the rules' pages, read-only in ordinary processes. False when they stay as
+ * they are: the process has as many mappings as it may have. */
+bool segment_protect_rules(struct segment *segment, bool writable);
 
 /* segment_gone(segment): whether the path no longer names this file. */
 bool segment_gone(const struct segment *segment);
