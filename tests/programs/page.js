@@ -11,6 +11,7 @@ class Element {
   prepend(child) { this.children.unshift(child); }
   replaceChildren(...children) { this.children = children; }
   remove() { }
+  addEventListener() { }
   get rows() { return this.children; }
   get lastElementChild() { return this.children[this.children.length - 1]; }
   get textContent() { return this.own + this.children.map((child) => child.textContent).join(" "); }
