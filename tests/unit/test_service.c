@@ -62,7 +62,7 @@ static void test_addresses(void)
     if (!CHECK(compile(text)))
         return;
     for (int i = 0; i < NAMES; i++) {
-        char name[16];
+        char name[24];
         struct service one, back;
         uint8_t addr[16];
         snprintf(name, sizeof name, "n%d.svc", i);
