@@ -55,7 +55,7 @@ def both(resil, command):
 
 
 @pytest.mark.parametrize("case, number", [("cancel_recv", 0), ("jump_recv", 0), ("stop", 0), ("restart", 0),
-                                          ("no_restart", 0), ("low_water", 0), ("low_water", 1), ("wait_all", 0),
+                                          ("restart", 1), ("no_restart", 0), ("low_water", 0), ("low_water", 1), ("wait_all", 0),
                                           ("wait_all", 1), ("tight_select", 0)])
 def test_as_natively(resil, unwound, halves, case, number):
     resil.config(TIMED.format(host=HOST, port=halves.port))

@@ -239,9 +239,16 @@ bool kernel_int_writable(int fd, void *addr)
     return true;
 }
 
+/* libc's own signals, for pthread_cancel and setuid: its sigaction() refuses them. Until 2.34 libpthread caught the
+ * first one from the start and without SA_RESTART; the handler never returns into a call. */
+#define FIRST_OF_LIBC 32
+#define LAST_OF_LIBC  33
+
 bool kernel_signals_restart(void)
 {
     for (int signo = 1; signo <= 64; signo++) {
+        if (signo >= FIRST_OF_LIBC && signo <= LAST_OF_LIBC)
+            continue;
         struct {
             void *handler;
             unsigned long flags;
