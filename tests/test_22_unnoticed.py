@@ -130,6 +130,30 @@ s.sendall(b"e"); print(s.recv(100))
 start = time.monotonic(); print(name(lambda: s.recv(100))); print(0.85 < time.monotonic() - start < 1.15)
 print(struct.unpack("ll", s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)))
 """,
+    "errno is left alone by what succeeds": """
+import struct
+s = socket.socket()
+address = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", port, bytes((127, 0, 0, 1)))
+buffer, wait = ctypes.create_string_buffer(100), struct.pack("ihh", s.fileno(), select.POLLIN, 0)
+for call in (lambda: libc.connect(s.fileno(), address, len(address)), lambda: libc.send(s.fileno(), b"e", 1, 0),
+             lambda: libc.poll(wait, 1, 5000), lambda: libc.recv(s.fileno(), buffer, 100, 0), lambda: libc.dup2(s.fileno(), 100),
+             lambda: libc.shutdown(s.fileno(), 2), lambda: libc.close(s.fileno())):
+    ctypes.set_errno(77)
+    print(call(), ctypes.get_errno())
+s.detach()
+""",
+    "a user namespace of its own, which no process with a second thread may have": """
+s = connected(); s.sendall(b"e"); print(s.recv(100))
+print(libc.unshare(0x10000000), ctypes.get_errno(), os.listdir("/proc/self/task") == [str(os.getpid())])
+""",
+    "a number that comes back after a close that nobody saw": """
+s = connected(); s.sendall(b"s"); fd = s.detach()
+print(libc.__close_nocancel(fd))
+a, b = socket.socketpair()
+print(fd in (a.fileno(), b.fileno()))
+writer = threading.Timer(1.0, b.send, (b"later",)); writer.start()
+print(select.select([a], [], [], 5)[0] == [a], a.recv(100)); writer.join()
+""",
 }
 
 

@@ -5,6 +5,7 @@ many processes at once."""
 
 import hashlib
 import os
+import shutil
 import stat
 
 import pytest
@@ -83,6 +84,21 @@ def test_descriptors(resil, nginx, limit):
     resil.config(GOOD)
     command = ["prlimit", f"--nofile={limit}", *curl(nginx.port)]
     same(resil.run(command), resil.run(command, preload=False))
+
+
+@needs_root
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_privileged_program_is_left_alone(resil, compiled, nginx, secure):
+    """Set-uid, and the library comes by its own list of libraries, which no variable can change: it reads none."""
+    program = os.path.join(resil.dir, "program")
+    library = shutil.copy(LIBRARY, resil.dir)
+    shutil.copy(compiled("connect_once.c", "-Wl,--no-as-needed", library, f"-Wl,-rpath,{resil.dir}"), program)
+    os.chmod(resil.dir, 0o755)
+    os.chmod(program, 0o4755 if secure else 0o755)
+    result = resil.run(["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", program,
+                        str(nginx.port)], preload=False, env={"RESIL_CHAOS": "refuse"})
+    assert result.out == (b"64 bits: connected\n" if secure else b"64 bits: Connection refused\n"), result
+    assert os.path.exists(resil.segment) != secure
 
 
 @needs_root
