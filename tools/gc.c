@@ -15,12 +15,13 @@
 #include "segments.h"
 #include "base/clock.h"
 #include "segment/events.h"
+#include "segment/leftovers.h"
 #include "segment/ledger.h"
 #include "segment/registry.h"
 #include "segment/rows.h"
 
 struct collected {
-    uint32_t living, buried, reclaimed;
+    uint32_t living, buried, reclaimed, unfinished;
     bool removed;
 };
 
@@ -81,9 +82,12 @@ static int remove_segment(const struct segment *segment, struct collected *colle
 static void print_collected(const char *path, const struct collected *collected, bool as_json)
 {
     if (!as_json) {
-        printf("%s: %u living process%s, %u dead buried, %u slots reclaimed%s\n", path, collected->living,
+        printf("%s: %u living process%s, %u dead buried, %u slots reclaimed%s", path, collected->living,
                collected->living == 1 ? "" : "es", collected->buried, collected->reclaimed,
                collected->removed ? ", removed" : "");
+        if (collected->unfinished)
+            printf(", %u unfinished removed", collected->unfinished);
+        putchar('\n');
         return;
     }
     struct json json = {.out = stdout};
@@ -92,14 +96,15 @@ static void print_collected(const char *path, const struct collected *collected,
     json_number(&json, "living", collected->living);
     json_number(&json, "buried", collected->buried);
     json_number(&json, "reclaimed", collected->reclaimed);
+    json_number(&json, "unfinished", collected->unfinished);
     json_bool(&json, "removed", collected->removed);
     json_close(&json);
 }
 
 /* A segment of an earlier boot has no living user and no semaphores. */
-static int collect_stale(const struct segment *segment, bool remove, bool as_json)
+static int collect_stale(const struct segment *segment, unsigned unfinished, bool remove, bool as_json)
 {
-    struct collected collected = {.removed = false};
+    struct collected collected = {.unfinished = unfinished};
     if (!remove)
         return choose_complain(segment, SEGMENT_STALE);
     if (remove_file(segment->path) != RESCTL_OK)
@@ -109,9 +114,9 @@ static int collect_stale(const struct segment *segment, bool remove, bool as_jso
     return finish_output();
 }
 
-static int collect(const struct segment *segment, bool remove, bool as_json)
+static int collect(const struct segment *segment, unsigned unfinished, bool remove, bool as_json)
 {
-    struct collected collected = {.removed = false};
+    struct collected collected = {.unfinished = unfinished};
     int code = RESCTL_OK;
     bury_the_dead(segment, &collected);
     reap(segment, &collected);
@@ -126,15 +131,26 @@ struct gc {
     bool remove, as_json;
 };
 
+/* Of creators that were killed before there was a segment. */
+static int tell_unfinished(const char *path, unsigned unfinished, bool as_json)
+{
+    struct collected collected = {.unfinished = unfinished};
+    print_collected(path, &collected, as_json);
+    return finish_output();
+}
+
 static int collect_path(const struct gc *gc, const char *path)
 {
     struct segment segment;
+    unsigned unfinished = leftovers_collect(path);
     enum segment_result result = segment_open(&segment, path, true);
+    if (result == SEGMENT_ABSENT && unfinished)
+        return tell_unfinished(path, unfinished, gc->as_json);
     if (result == SEGMENT_STALE)
-        return collect_stale(&segment, gc->remove, gc->as_json);
+        return collect_stale(&segment, unfinished, gc->remove, gc->as_json);
     if (result != SEGMENT_OK)
         return choose_complain(&segment, result);
-    int code = collect(&segment, gc->remove, gc->as_json);
+    int code = collect(&segment, unfinished, gc->remove, gc->as_json);
     munmap(segment.base, (size_t)segment.bytes);
     return code;
 }
@@ -152,6 +168,14 @@ static int collect_each(void *context, const char *path, uint32_t uid)
         return collect_path(context, path);
     complain("%s", segment.error);
     return RESCTL_SEGMENT;
+}
+
+static int collect_all(struct gc *gc)
+{
+    unsigned unfinished = leftovers_collect(SEGMENTS_ALL);
+    int told = unfinished ? tell_unfinished(SEGMENTS_ALL "*", unfinished, gc->as_json) : RESCTL_OK;
+    int code = segments_each(collect_each, gc);
+    return code > told ? code : told;
 }
 
 int command_gc(const struct command *self, int argc, char **argv)
@@ -172,7 +196,7 @@ int command_gc(const struct command *self, int argc, char **argv)
     if (!options_read(&options, argc, argv, &operands, &code))
         return code;
     if (all)
-        return segments_each(collect_each, &gc);
+        return collect_all(&gc);
     if ((code = choose_path(&choice, path, sizeof path)) != RESCTL_OK)
         return code;
     return collect_path(&gc, path);

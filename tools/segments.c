@@ -18,7 +18,7 @@ static int is_segment(const struct dirent *entry)
     struct stat st;
     char path[sizeof DIRECTORY + sizeof entry->d_name];
     snprintf(path, sizeof path, DIRECTORY "/%s", entry->d_name);
-    return strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0 && !strstr(entry->d_name, ".new-") &&
+    return strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0 && !strstr(entry->d_name, SEGMENT_UNFINISHED) &&
            lstat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 

@@ -8,6 +8,8 @@
 
 #include "segment/segment.h"
 
+#define SEGMENTS_ALL "/dev/shm/resil-" /* how their paths begin */
+
 /* segments_each(visit, context): calls visit with each path, sorted, and its owner, whatever the file holds; the
  * greatest of what it returned (an exit code), 0 without any. */
 int segments_each(int (*visit)(void *context, const char *path, uint32_t uid), void *context);

@@ -19,9 +19,9 @@ static long sem_op(int32_t id, struct sembuf *op)
 {
     return raw_syscall(SYS_semop, id, (long)op, 1, 0, 0, 0);
 }
-static long sem_control(int32_t id, unsigned index, int command)
+static long sem_control(int32_t id, unsigned index, int command, void *argument)
 {
-    return raw_syscall(SYS_semctl, id, (long)index, command, 0, 0, 0);
+    return raw_syscall(SYS_semctl, id, (long)index, command, (long)argument, 0, 0);
 }
 #else
 /* i386 has one multiplexed call for all of SysV IPC; some have a number of their own since 5.1, semop never got one. */
@@ -34,10 +34,10 @@ static long sem_op(int32_t id, struct sembuf *op)
 {
     return raw_syscall(SYS_ipc, CALL_SEMOP, id, 1, 0, (long)op, 0);
 }
-static long sem_control(int32_t id, unsigned index, int command)
+static long sem_control(int32_t id, unsigned index, int command, void *argument)
 {
-    long argument = 0;
-    return raw_syscall(SYS_ipc, CALL_SEMCTL, id, (long)index, command | FLAG_IPC_64, (long)&argument, 0);
+    long given = (long)argument;
+    return raw_syscall(SYS_ipc, CALL_SEMCTL, id, (long)index, command | FLAG_IPC_64, (long)&given, 0);
 }
 #endif
 
@@ -50,7 +50,14 @@ int32_t ipc_sem_create(int count)
 void ipc_sem_remove(int32_t id)
 {
     if (id >= 0)
-        sem_control(id, 0, IPC_RMID);
+        sem_control(id, 0, IPC_RMID, NULL);
+}
+
+bool ipc_sem_is_unused(int32_t id, int count, uint32_t uid)
+{
+    struct semid_ds set = {.sem_nsems = 0};
+    return id >= 0 && sem_control(id, 0, IPC_STAT, &set) == 0 && set.sem_nsems == (unsigned long)count &&
+           set.sem_otime == 0 && set.sem_perm.cuid == uid;
 }
 
 bool ipc_sem_take_unit(int32_t id, unsigned index)
@@ -67,7 +74,7 @@ void ipc_sem_give_unit(int32_t id, unsigned index)
 
 int ipc_sem_value(int32_t id, unsigned index)
 {
-    long value = sem_control(id, index, GETVAL);
+    long value = sem_control(id, index, GETVAL, NULL);
     return value < 0 ? -1 : (int)value;
 }
 

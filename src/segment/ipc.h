@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-int32_t ipc_sem_create(int count);                  /* id, or -1 */
-void ipc_sem_remove(int32_t id);                    /* -1 is ignored */
+int32_t ipc_sem_create(int count); /* id, or -1 */
+void ipc_sem_remove(int32_t id);   /* -1 is ignored */
+/* A set of so many that this user made, and of which no unit was ever taken. */
+bool ipc_sem_is_unused(int32_t id, int count, uint32_t uid);
 bool ipc_sem_take_unit(int32_t id, unsigned index); /* +1 with SEM_UNDO */
 void ipc_sem_give_unit(int32_t id, unsigned index); /* takes that back */
 int ipc_sem_value(int32_t id, unsigned index);      /* or -1 */

@@ -15,7 +15,10 @@
 #include "base/text.h"
 #include "real/raw.h"
 #include "segment/ipc.h"
+#include "segment/leftovers.h"
 #include "tables/enums.h"
+
+#define LOCK_WAIT_NS 100000000ull
 
 enum { BOOT_ID_BYTES = sizeof((struct seg_header *)NULL)->boot_id };
 
@@ -196,6 +199,7 @@ _Static_assert((int)COUNTER_COUNT <= (int)SEG_COUNTERS && (int)COUNTER_COUNT <= 
 static void initialise(struct segment *segment, bool shared)
 {
     struct seg_header *header = seg_header(segment);
+    header->sem_id = -1; /* whoever dies before there is one names none */
     header->major = SEG_MAJOR;
     header->minor = SEG_MINOR;
     header->total_bytes = lay_out(header->region);
@@ -257,28 +261,36 @@ static long put_in_place(const char *temporary, const char *path)
     return result;
 }
 
+static bool has_name(int fd, const char *path)
+{
+    struct raw_stat opened, named;
+    return raw_fstat(fd, &opened) == 0 && raw_stat(path, &named) == 0 && opened.ino == named.ino;
+}
+
+static bool is_stale(const char *path)
+{
+    struct segment now;
+    enum segment_result found = segment_open(&now, path, false);
+    if (found == SEGMENT_OK)
+        raw_munmap(now.base, (size_t)now.bytes);
+    return found == SEGMENT_STALE;
+}
+
 /* The stale file, locked: 0 while it has the name still, -EEXIST when another took its place meanwhile. The kernel
- * takes the lock away from a process that dies. */
+ * takes the lock away from a process that dies; whoever lives needs it for a rename, and for its turn on a busy
+ * machine. */
 static long lock_stale(int fd, const char *path)
 {
-    enum { TRIES = 1000 }; /* whoever has the lock needs it for a rename */
-    struct segment now;
-    struct raw_stat locked, named;
+    uint64_t end_ns = clock_now_ns() + LOCK_WAIT_NS;
     long result = -EWOULDBLOCK;
-    for (int i = 0; i < TRIES && result == -EWOULDBLOCK; i++) {
+    while (result == -EWOULDBLOCK && clock_now_ns() < end_ns && has_name(fd, path)) {
         result = raw_syscall(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0, 0);
         if (result == -EWOULDBLOCK)
             raw_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
     }
-    if (result != 0)
-        return result;
-    bool same = raw_fstat(fd, &locked) == 0 && raw_stat(path, &named) == 0 && locked.ino == named.ino;
-    if (!same)
+    if (!has_name(fd, path))
         return -EEXIST;
-    enum segment_result found = segment_open(&now, path, false);
-    if (found == SEGMENT_OK)
-        raw_munmap(now.base, (size_t)now.bytes);
-    return found == SEGMENT_STALE ? 0 : -EEXIST;
+    return result == 0 && !is_stale(path) ? -EEXIST : result;
 }
 
 /* Of several processes that find the same stale file one may replace it: the second rename would take away what the
@@ -286,6 +298,10 @@ static long lock_stale(int fd, const char *path)
 static long replace_stale(const char *temporary, const char *path)
 {
     int fd = raw_open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd >= 0 && !is_stale(path)) { /* a new one never grows stale: nobody has to wait for its lock */
+        raw_close(fd);
+        return -EEXIST;
+    }
     if (fd < 0)
         return fd == -ENOENT ? put_in_place(temporary, path) : fd;
     long result = lock_stale(fd, path);
@@ -300,14 +316,15 @@ enum segment_result segment_create(struct segment *segment, const char *path, bo
     char temporary[SEGMENT_PATH + 32];
     memset(segment, 0, sizeof *segment);
     text_copy(segment->path, sizeof segment->path, path);
-    text_format(temporary, sizeof temporary, "%s.new-%d-%llx", path, raw_getpid(), (unsigned long long)clock_now_ns());
+    text_format(temporary, sizeof temporary, "%s" SEGMENT_UNFINISHED "%d-%llx", path, raw_getpid(),
+                (unsigned long long)clock_now_ns());
     int fd = raw_open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail(segment, SEGMENT_SYSTEM, path, "cannot create", -fd);
+    raw_syscall(SYS_flock, fd, LOCK_EX | LOCK_NB, 0, 0, 0, 0); /* it is being made: segment/leftovers.h */
     enum segment_result result = fill_file(segment, fd, path);
     int32_t sem_id = segment->base ? seg_header(segment)->sem_id : -1;
-    raw_close(fd);
-
+    raw_close(fd); /* and with it goes the lock: under its name it is for whoever replaces a stale file (lock_stale) */
     long linked = -1;
     if (result == SEGMENT_OK)
         linked = replace ? replace_stale(temporary, path) : put_in_place(temporary, path);
@@ -315,6 +332,8 @@ enum segment_result segment_create(struct segment *segment, const char *path, bo
         raw_syscall(SYS_unlinkat, AT_FDCWD, (long)temporary, 0, 0, 0, 0);
     if (linked != 0)
         ipc_sem_remove(sem_id);
+    else
+        leftovers_collect(path);
     if (segment->base) {
         raw_munmap(segment->base, (size_t)segment->bytes);
         segment->base = NULL;

@@ -14,6 +14,9 @@
 
 enum { SEGMENT_PATH = 512, SEGMENT_ERROR = 256 };
 
+/* In the name under which a segment is made. */
+#define SEGMENT_UNFINISHED ".new-"
+
 enum segment_result {
     SEGMENT_OK,
     SEGMENT_ABSENT,   /* no such file */
