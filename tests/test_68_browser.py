@@ -92,12 +92,18 @@ def test_a_breaker_that_opens_is_seen_within_a_second(resil, shown, dead):
     shown.get(f"""new Promise((done) => {{ window.seen = new Promise((seen) => {{
         new MutationObserver(() => {{ if ({FIRST}.dataset.state === "open") seen(Date.now()); }})
           .observe({FIRST}, {{attributes: true, attributeFilter: ["data-state"]}}); done(true); }}); }})""")
-    puppet = resil.puppet(dead.port)
-    for _ in range(2):
-        assert puppet.do("connect()") == "ECONNREFUSED"
     # The looks of each second are held back: it is the event that makes the page look.
     shown.get("""new Promise((held) => { const real = window.setTimeout;
         window.setTimeout = (call, ms) => ms === 1000 ? held(window.resume = () => { window.setTimeout = real; call(); }) : real(call, ms); }).then(() => true)""")
+    puppet = resil.puppet(dead.port)
+    shown.wait("[...document.querySelectorAll('#events tr')].some((row) => row.textContent.includes('loaded'))")
+    looks = """new Promise((done) => setTimeout(() => done(performance.getEntriesByType("resource")
+        .filter((one) => one.name.endsWith("/api/v1/status")).length), 300))"""  # three times as long as it waits after an event
+    before = shown.get(looks)
+    for _ in range(2):
+        assert puppet.do("connect()") == "ECONNREFUSED"
+    shown.wait("[...document.querySelectorAll('#events tr')].filter((row) => row.textContent.includes('ECONNREFUSED')).length === 2")
+    assert shown.get(looks) == before  # not for each failure of a call: there may be thousands
     assert puppet.do("connect()") == "ECONNREFUSED"
     opened = time.time()
     seen = shown.get("window.seen") / 1000
