@@ -3,6 +3,7 @@
 #   make              build/libresil.so and build/resctl
 #   make demo         the main job, shown: an unmodified client, a flaky backend, a breaker
 #   make check        install what the tests need, build with warnings as errors, run every test
+#   make check-distros  what is built here, on the userlands of Debian 11 and 13 (root, debootstrap, a mirror)
 #   make lint         rooms, tables, exported symbols, format
 #   make unit         the pure rooms alone, and the shared accounts under contention
 #   make asan         the pure rooms, resctl and every input of tests/fuzz under the address and undefined-behaviour sanitizers
@@ -56,7 +57,7 @@ LIBDL := -Wl,--push-state,--no-as-needed -l:libdl.so.2 -Wl,--pop-state
 # crt1.o would have resctl start on the libc that it was linked with, and newer ones, alone (tools/oldest_libc.c).
 LINK_TOOL := -Wl,-z,noexecstack,-z,relro,-z,now,--wrap=__libc_start_main
 
-.PHONY: all build32 demo check unit lint asan fuzz fuzzers replay model mutate bench man install deb clean help FORCE
+.PHONY: all build32 demo check check-distros unit lint asan fuzz fuzzers replay model mutate bench man install deb clean help FORCE
 all: $(B)/libresil.so $(B)/resctl
 
 build32:
@@ -127,6 +128,11 @@ check:
 	$(Q)sh tests/setup
 	$(Q)$(MAKE) --no-print-directory WERROR=-Werror all unit man
 	$(Q)$(PYTHON) -m pytest -q -p no:cacheprovider tests $(PYTEST_ARGS)
+
+# 77: it cannot be done here, and says why.
+DISTROS ?=
+check-distros: all
+	$(Q)$(PYTHON) tests/distros $(DISTROS) || [ $$? -eq 77 ]
 
 lint: all
 	$(Q)$(PYTHON) tests/lint.py

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fixtures. Real servers live as long as the session, scripted ones and workspaces as long as a test."""
 
+import glob
 import statistics
 import subprocess
 
@@ -18,6 +19,13 @@ def resil():
     workspace.remove()
 
 
+def for_another_libc():
+    """Flags for the headers, the start files and the libraries of another root; what its libc lacks the library brings."""
+    here = glob.glob(f"{helper.ROOT}/usr/lib/*-linux-gnu")[0]
+    return [f"--sysroot={helper.ROOT}", f"-B{here}/", f"-L{here}", "-Wl,-z,dynamic-undefined-weak",
+            "-include", helper.program("older_libc.h")]
+
+
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
     """compiled(name, *flags, cc=...): the path of a program of tests/programs, compiled once."""
@@ -27,7 +35,8 @@ def compiled(tmp_path_factory):
         key = (name, flags, tuple(cc))
         if key not in known:
             known[key] = str(tmp_path_factory.mktemp("programs") / name[:-2])
-            subprocess.run([*cc, "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Werror", "-U_FORTIFY_SOURCE", *flags,
+            there = for_another_libc() if helper.ROOT else []
+            subprocess.run([*cc, *there, "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-Wall", "-Werror", "-U_FORTIFY_SOURCE", *flags,
                             "-o", known[key], helper.program(name), "-ldl", "-lpthread"], check=True, timeout=60)
         return known[key]
 

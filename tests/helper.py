@@ -23,6 +23,7 @@ LIBRARY = os.path.join(BUILD, "libresil.so")
 RESCTL = os.path.join(BUILD, "resctl")
 PROGRAMS = os.path.join(TESTS, "programs")
 PYTHON = "/usr/bin/python3"
+ROOT = os.environ.get("RESIL_ROOT")  # the programs of a test run in this root, with its libc (tests/distros)
 
 UPPER = 0.25  # how late a timeout may fire, in seconds
 SEGMENT_MAGIC = b"RESILSEG"
@@ -128,6 +129,7 @@ class Resil:
         self.dir = tempfile.mkdtemp(prefix="resil-test-")
         self.first_segment = self.segment = f"/dev/shm/resil-test-{os.getpid()}-{next(_numbers)}"
         self.config_path = None
+        self.root = ROOT
         self.children = []
         self._sem_ids = set()
 
@@ -166,7 +168,11 @@ class Resil:
     def spawn(self, cmd, preload=True, env=None, **options):
         """Starts a program with pipes; it is ended with the workspace at the latest."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        child = subprocess.Popen(cmd, env=self.env(preload, env), cwd=self.dir, **options)
+        env = self.env(preload, env)
+        if self.root:  # the library is for the program, not for chroot
+            cmd = ["chroot", self.root, "env", "-i", "-C", self.dir, *map("=".join, env.items()), *cmd]
+            env = self.env(preload=False)
+        child = subprocess.Popen(cmd, env=env, cwd=self.dir, **options)
         self.children.append(child)
         return child
 

@@ -28,12 +28,9 @@ EXECS = [*table_rows("symbols.tbl.h", "SYMBOL")]
 EXECS = [name for name in EXECS if name.startswith(("exec", "fexec", "posix_spawn")) and "file_actions" not in name]
 
 
-@pytest.fixture(scope="session")
-def lives(tmp_path_factory):
-    path = str(tmp_path_factory.mktemp("lives") / "lives")
-    subprocess.run(["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", path, program("lives.c"), "-lpthread"],
-                   check=True, timeout=60)
-    return path
+@pytest.fixture
+def lives(compiled):
+    return compiled("lives.c", "-Wextra")
 
 
 class Late(Scripted):

@@ -7,7 +7,6 @@
  *   leader PORT                  the first thread ends, another one holds the connection until its input ends
  *   vfork PORT                   a vfork child puts a pipe over its copy of the connection and writes there
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -34,12 +34,18 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def quiet():
+    """What keeps nginx from opening its log before it has read where that is; 1.18 knows no such thing."""
+    help_text = subprocess.run(["/usr/sbin/nginx", "-h"], stderr=subprocess.PIPE, check=False).stderr
+    return ["-e", "/dev/null"] if b" -e filename" in help_text else []
+
+
 def started(kind, host, port, where):
     own = free_port()
     config = os.path.join(where, "config")
     with open(config, "w", encoding="utf-8") as file:
         file.write({"nginx": NGINX, "haproxy": HAPROXY}[kind].format(dir=where, own=own, host=host, port=port))
-    command = {"nginx": ["/usr/sbin/nginx", "-e", "/dev/null", "-p", where, "-c", config],
+    command = {"nginx": ["/usr/sbin/nginx", *quiet(), "-p", where, "-c", config],
                "haproxy": ["/usr/sbin/haproxy", "-q", "-db", "-f", config]}[kind]
     proxy = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stderr=subprocess.DEVNULL)
     end = time.monotonic() + 10
