@@ -8,13 +8,14 @@ covers: posix_spawn_file_actions_adddup2
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
 
-from helper import LIBRARY, PYTHON, program, table_rows, wait_until
+from helper import LIBRARY, PYTHON, ROOT, program, table_rows, wait_until
 from servers import HOST, Scripted
 from test_22_unnoticed import PRELUDE, Speaker
 
@@ -412,6 +413,29 @@ sys.stdin.readline()
         child.stdin.close()
         wait_until(lambda: has_ended(pid))
         holder.free()
+
+
+@pytest.mark.skipif(ROOT or not shutil.which("strace"), reason="needs strace")
+def test_a_child_on_its_way_is_a_holder(resil, hold):
+    """It is held up before it has run a handler of pthread_atfork; its parent ends."""
+    holder = Holder(resil, hold)
+    assert holder.puppet.do("s.close()") == "ok"
+    script = f"""
+import os, socket, sys
+s = socket.create_connection(("127.0.0.1", {hold.port}))
+print(os.getpid(), flush=True)
+if os.fork():
+    os._exit(0)
+sys.stdin.readline()
+"""
+    first_of_child = ["-e", "trace=set_robust_list", "-e", "inject=set_robust_list:delay_enter=700000"]
+    child = resil.spawn(["strace", "-f", "-o", "/dev/null", *first_of_child, PYTHON, "-c", script], stdin=subprocess.PIPE)
+    pid = int(child.stdout.readline())
+    wait_until(lambda: has_ended(pid))
+    holder.taken()
+    child.stdin.close()
+    child.wait(timeout=10)
+    wait_until(lambda: resil.row("backend")["connections"] == 0)
 
 
 @pytest.mark.parametrize("survives", [False, True])

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "print.h"
 #include "segment/heirs.h"
 #include "segment/ledger.h"
@@ -16,12 +17,15 @@ uint32_t connections_holder(struct liveness *liveness, const struct seg_entry *e
 {
     if (liveness_ask(liveness, owner))
         return owner;
+    /* The limit counts the slot for a child on its way, too. Asked before the heirs: it stands there once it has
+     * arrived. */
+    bool awaited = held && owner != 0 && registry_holds(liveness->segment, owner, clock_now_ns());
     for (unsigned place = 0; place < HEIRS && held; place++) {
         uint32_t heir = heirs_at(entry, place);
         if (liveness_ask(liveness, heir))
             return heir;
     }
-    return 0;
+    return awaited ? owner : 0;
 }
 
 static const struct seg_row *row_at(const struct segment *segment, uint32_t index)

@@ -39,7 +39,8 @@ struct connections connections_gather(const struct segment *segment, struct live
 void connections_release(struct connections *connections);
 
 /* connections_holder(liveness, entry, owner, held): who of an entry's owner and heirs is alive; 0: nobody. A slot whose
- * owner died is still taken while another process holds the socket: the reaper will hand it over. */
+ * owner died is still taken while another process holds the socket: the reaper will hand it over. The owner, too, while
+ * a child that it forked before it died has not arrived (registry_holds). */
 uint32_t connections_holder(struct liveness *liveness, const struct seg_entry *entry, uint32_t owner, bool held);
 
 #endif
