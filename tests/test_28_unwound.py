@@ -103,7 +103,7 @@ def test_a_wait_that_began_before_the_connection(resil, unwound, black_hole, hol
     first, error = result.out.decode().splitlines()
     events, flags, milliseconds = first.split()
     assert (events, error) == ("1", "ETIMEDOUT"), result
-    assert 700 <= int(milliseconds) <= 950, result
+    assert 500 <= int(milliseconds) <= 750, result
 
 
 @pytest.mark.parametrize("number", [0, 1])
