@@ -197,6 +197,9 @@ def test_looking_changes_nothing(resil, hold):
         assert file.read() == before
 
 
+PROBE = "exec('while True:\\n try: connect()\\n except ConnectionRefusedError: pass')"
+
+
 def test_status_shows_who_waits_and_who_probes(resil, hold, black_hole):
     resil.config(rules(hold.port, "bulkhead.limit = 1\nbulkhead.queue = 5\nbulkhead.queue_timeout = 60s\n")
                  + f"[destination broken]\nmatch = {HOST}:{black_hole.port}\nbreaker.failures = 1\nbreaker.open_time = 1ms\n"
@@ -204,7 +207,7 @@ def test_status_shows_who_waits_and_who_probes(resil, hold, black_hole):
     holder, waiter, prober = resil.puppet(hold.port), resil.puppet(hold.port), resil.puppet(black_hole.port)
     assert holder.do("s = connect()") == "ok" and prober.do("connect()") == "ETIMEDOUT"
     waiter.tell("s = connect()")
-    prober.tell("connect()")
+    prober.tell(PROBE)  # a connect within the millisecond is refused
     wait_until(lambda: resil.row("backend")["queued"] == 1 and resil.row("broken")["probes"] == 1, what="a waiter and a probe")
     text = resil.resctl("status").out.decode()
     assert re.search(r"^backend +\* +closed +- +enforce +1/1 \+1 queued ", text, re.MULTILINE), text
