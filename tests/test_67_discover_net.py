@@ -313,6 +313,52 @@ def test_inside_a_pod(resil, agent, api):
     wait_found(resil, "127.0.0.2:80")
 
 
+class Moody:
+    """A registry in the mood: well, broken (500), or hanging until the mood changes."""
+
+    def __init__(self, answer):
+        self.answer, self.mood, self.changed, self.hung = answer, "well", threading.Condition(), 0
+
+    def turn(self, mood):
+        with self.changed:
+            self.mood = mood
+            self.changed.notify_all()
+
+    def __call__(self, path, query, headers):
+        with self.changed:
+            if self.mood == "hangs":
+                self.hung += 1
+                self.changed.wait_for(lambda: self.mood != "hangs", timeout=20)
+            if self.mood == "broken":
+                return 500, {}, []
+        return self.answer(path, {name: value for name, value in query.items() if name not in ("index", "wait")}, headers)
+
+
+@pytest.mark.parametrize("source", ["consul:web", "k8s:shop/cart:http"])
+def test_a_registry_that_fails_loses_no_endpoint(resil, agent, backends, api, source):
+    """Well, then 500s, then it hangs, then it is well again and has moved: what was found is used all the time."""
+    port, catalog = backends[0].port, Catalog()
+    pods = [slice_of("a", port, pod("127.0.0.2", ready=True), pod("127.0.0.3", ready=True))]
+    catalog.set(("127.0.0.2", port), ("127.0.0.3", port))
+    moody = Moody(catalog.answer if source.startswith("consul") else lambda *asked: cluster(*pods)(*asked))
+    url = f"http://{servers.HOST}:{api(moody).port}"
+    configure(resil, source, refresh="1s")
+    active(resil, agent(env={"CONSUL_HTTP_ADDR": url, "RESIL_K8S_URL": url}))
+    wait_found(resil, f"127.0.0.2:{port}", f"127.0.0.3:{port}")
+    one = puppet(resil)
+    for mood in ("broken", "hangs"):
+        before = failures(resil)
+        moody.turn(mood)
+        wait_until(lambda: failures(resil) >= before + 2, 15.0, f"two failures while it {mood}")
+        assert found(resil) == [f"127.0.0.2:{port}", f"127.0.0.3:{port}"] and one.do("connect().close()") == "ok"
+    assert moody.hung >= 2
+    catalog.set(("127.0.0.4", port))
+    pods[:] = [slice_of("a", port, pod("127.0.0.4", ready=True))]
+    moody.turn("well")
+    wait_until(lambda: found(resil) == [f"127.0.0.4:{port}"], 15.0, "the registry to be heard again")
+    assert one.do("connect().close()") == "ok"
+
+
 @pytest.mark.parametrize("status, headers, body, why", [
     (200, {}, b"[{]", "no JSON"), (200, {}, b"[" * 100000, "no JSON"), (200, {}, {"a": 1}, "no list of services"),
     (500, {}, [], "HTTP 500"), (200, {"Transfer-Encoding": "chunked"}, b"", "no JSON"),
