@@ -213,7 +213,7 @@ if os.fork() == 0:
     for _ in range(10):
         select.poll().poll(100)
     os._exit(0)
-time.sleep(0.5)
+time.sleep(0.5)  # the child polls meanwhile, and would end what it does not own
 cpu = time.process_time()
 early = ep.poll(0.3)
 tell(early=early, spins=time.process_time() - cpu > 0.1)

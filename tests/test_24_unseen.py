@@ -235,6 +235,7 @@ def test_an_idle_process_is_not_woken(resil, mute):
 def test_a_first_connection_wakes_them_once(resil, mute):
     """... and go to sleep again, until the deadline that they know now; the program sees nothing of it."""
     resil.config(f"[destination backend]\nmatch = {HOST}\ntimeout.response = 30s\n")
+    # The pause is the subject: they go to sleep again in it.
     connects = f's.setblocking(True); s.connect(("{HOST}", port)); time.sleep(0.3)'
     native, ours = idle(resil, mute.port, connects, False), idle(resil, mute.port, connects, True)
     # Of two threads of one set one may take what is meant for the other; one that is late finds the deadline there.
